@@ -1,0 +1,147 @@
+"""The comparison table: every metric of every pair of arms that belong together, with interval, effect and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rematch.comparability import why_not_comparable
+from rematch.statistics import (
+    FEWEST_PAIRS,
+    FEWEST_SAMPLES,
+    TOO_FEW_PAIRS,
+    TOO_FEW_SAMPLES,
+    Interval,
+    answer,
+    holm,
+    improvement_probability,
+    paired,
+    sample_interval,
+)
+
+COLUMNS = (
+    "study device metric before after before_mean after_mean difference low high pairs samples improvement_probability "
+    "effect p p_holm answer note"
+).split()
+NOT_COMPARABLE = "not comparable"
+
+
+def comparison(
+    study: str,
+    metrics: Mapping[str, Mapping[str, Any]],
+    arms: Mapping[str, Mapping[str, Any]],
+    scores: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]] | None = None,
+    interval: Interval = "t",
+) -> pd.DataFrame:
+    """The table with `COLUMNS` for one study: `difference` is after - before in the metric's unit, per paired seed.
+
+    `metrics`: name -> better, equal_within, depends_on. `arms`: name -> kind, version, settings, trained_as. `scores`:
+    columns arm, device, seed, split, name, value, n, status; the test split is used. p values are corrected after Holm
+    over the metrics of one pair of arms on one device. `pairs`: default `arm_pairs(arms)`.
+    """
+    scores = scores[(scores["split"] == "test") | (scores["split"] == "")]
+    rows = []
+    for before, after in arm_pairs(arms) if pairs is None else pairs:
+        for device in sorted(scores["device"].unique()):
+            here = scores[scores["device"] == device]
+            rows += _compare_pair(study, device, metrics, arms, here, before, after, interval)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def arm_pairs(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Each version with the one before it, the last with v1, then every reference, control and baseline with its version."""
+    versions = [name for name, arm in arms.items() if arm["kind"] == "version"]
+    chain = list(zip(versions, versions[1:], strict=False))
+    if len(versions) > 2:
+        chain.append((versions[0], versions[-1]))
+    beside = [name for kind in ("reference", "control", "baseline") for name, arm in arms.items() if arm["kind"] == kind]
+    return chain + [(arms[name]["version"], name) for name in beside if arms[name]["version"] in versions]
+
+
+def _compare_pair(study, device, metrics, arms, scores, before, after, interval) -> list[tuple[Any, ...]]:
+    rows = []
+    for metric, about in metrics.items():
+        one, other = (_runs(scores, arms, arm, metric) for arm in (before, after))
+        if one.empty or other.empty:
+            continue
+        _refuse_unequal_seeds(study, metric, before, after, one, other)
+        rows.append((metric, about, *_measured(metric, metrics, arms, before, after, one, other, interval)))
+    adjusted = holm([result.p if word == "" else np.nan for *_, result, _, word, _ in rows])
+    table = []
+    for (metric, about, result, samples, word, note), p_holm in zip(rows, adjusted, strict=True):
+        word = word or answer(result, about["better"], about.get("equal_within", 0.0), p_holm)
+        head = (study, device, metric, before, after)
+        if word == NOT_COMPARABLE:
+            table.append((*head, *(np.nan,) * 5, result.pairs, samples, *(np.nan,) * 4, word, note))
+            continue
+        numbers = (result.before, result.after, result.difference, result.low, result.high, result.pairs, samples)
+        share = improvement_probability(result, about["better"])
+        table.append((*head, *numbers, share, result.effect, result.p, p_holm, word, note))
+    return table
+
+
+def _runs(scores: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], arm: str, metric: str) -> pd.DataFrame:
+    """Columns value, n, status indexed by seed; a failed run has one row per metric or a row without a name."""
+    trained = arms.get(arm, {}).get("trained_as") or arm
+    rows = scores[(scores["arm"] == trained) & ((scores["name"] == metric) | (scores["status"] != "ok"))]
+    return rows.drop_duplicates("seed").set_index("seed")[["value", "n", "status"]].sort_index()
+
+
+def _refuse_unequal_seeds(study, metric, before, after, one: pd.DataFrame, other: pd.DataFrame) -> None:
+    if list(one.index) != list(other.index):
+        found = f"found {list(one.index)} and {list(other.index)}"
+        raise ValueError(f"{study}: {metric}: arms {before} and {after} need equal seeds, {found}")
+
+
+def _measured(metric, metrics, arms, before, after, one, other, interval):
+    """Result, fewest samples, the answer if it does not hang on the numbers, and a note."""
+    good = (one["status"] == "ok") & (other["status"] == "ok")
+    good &= np.isfinite(one["value"].astype(float)) & np.isfinite(other["value"].astype(float))
+    result = paired(one.loc[good, "value"], other.loc[good, "value"], interval=interval)
+    counts = pd.concat([one.loc[good, "n"], other.loc[good, "n"]]).astype(float)
+    samples = float(counts.min()) if counts.notna().any() else np.nan
+    notes = [f"{arm} seed {seed} {row.status}" for arm, runs in ((before, one), (after, other)) for seed, row in
+             runs[runs["status"] != "ok"].iterrows()]  # fmt: skip
+    undefined = int((~good).sum()) - len({note.split(" seed ")[1].split()[0] for note in notes})
+    if undefined > 0:
+        notes.append(f"{undefined} pairs without a finite value")
+    word = ""
+    reason = why_not_comparable(metric, metrics, *(arms.get(arm, {}).get("settings", {}) for arm in (before, after)))
+    if reason:
+        word, notes = NOT_COMPARABLE, [reason]
+    elif samples < FEWEST_SAMPLES:
+        word = TOO_FEW_SAMPLES
+        notes.append(f"rests on {samples:.0f} samples, {FEWEST_SAMPLES} are needed")
+    elif result.pairs < FEWEST_PAIRS:
+        word = TOO_FEW_PAIRS
+        notes.append(f"{result.pairs} pairs, {FEWEST_PAIRS} are needed for a sentence")
+    return result, samples, word, "; ".join(notes)
+
+
+def sample_comparison(before: pd.DataFrame, after: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> pd.DataFrame:
+    """Test RMSE of two runs of one seed, overall and per group, with an interval that resamples samples.
+
+    `before` and `after`: columns sample, target, prediction and, optional, group. Columns of the result: group, n, before,
+    after, difference, low, high, answer. It tells how sure this one pair of models is on these samples, not how a new
+    training would do; groups with fewer than 30 samples get no answer (S4-91).
+    """
+    both = before.merge(after[["sample", "prediction"]], on="sample", suffixes=("_before", "_after"), validate="one_to_one")
+    if len(both) != len(before) or len(both) != len(after):
+        raise ValueError(f"predictions: expected the same samples, found {len(before)} and {len(after)}, {len(both)} shared")
+    parts = [("all", both)]
+    if "group" in both:
+        parts += [(str(name), part) for name, part in both.groupby("group", sort=True, observed=True)]
+    rows = []
+    for name, part in parts:
+        losses = [(part[f"prediction_{side}"] - part["target"]).to_numpy(float) ** 2 for side in ("before", "after")]
+        scores = [float(np.sqrt(loss.mean())) for loss in losses]
+        difference, low, high = sample_interval(*losses, statistic=np.sqrt, resamples=resamples, seed=seed)
+        word = "better" if high < 0 else "worse" if low > 0 else "inconclusive"
+        if len(part) < FEWEST_SAMPLES:
+            low, high, word = np.nan, np.nan, TOO_FEW_SAMPLES
+        rows.append((name, len(part), *scores, difference, low, high, word))
+    return pd.DataFrame(rows, columns=["group", "n", "before", "after", "difference", "low", "high", "answer"])
