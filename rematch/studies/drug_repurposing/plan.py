@@ -1,0 +1,113 @@
+"""Where every message of a heterogeneous graph reads and writes, so that attention needs no array with a row per edge.
+
+A relation multiplies keys and values by a matrix of its own. The product can be taken on the side of the sources, once per
+source, or on the side of the targets (queries before, sums after), once per target: the result is the same because both
+steps are linear. `attention_plan` takes the side with fewer nodes that really have an edge of that relation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SOURCE, TARGET = "source", "target"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One relation's matrix product: the side it is taken on, and the nodes `(n,)` it is taken for."""
+
+    relation: int
+    side: str
+    nodes: Tensor
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    """Edges grouped by target, then by query row (a *segment*); the same edges once more grouped by key/value row.
+
+    Key/value rows are all nodes, then the rows of each source-side product in turn. Query rows, which are the rows of the sums
+    too, are all nodes, then the rows of each target-side product. Every array is `int32`: `target_ptr (targets + 1,)` into
+    segments; `segment_ptr (segments + 1,)` into edges; `segment_row`, `segment_target (segments,)`; `edge_kv (edges,)`;
+    `kv_ptr (kv_rows + 1,)` into `kv_segment (edges,)`.
+    """
+
+    num_nodes: int
+    products: tuple[Product, ...]
+    kv_rows: int
+    query_rows: int
+    target_ptr: np.ndarray
+    segment_ptr: np.ndarray
+    segment_row: np.ndarray
+    segment_target: np.ndarray
+    edge_kv: np.ndarray
+    kv_ptr: np.ndarray
+    kv_segment: np.ndarray
+
+    @property
+    def num_edges(self) -> int:
+        return len(self.edge_kv)
+
+    @property
+    def num_targets(self) -> int:
+        return len(self.target_ptr) - 1
+
+
+def attention_plan(num_nodes: int, relations: Sequence[np.ndarray]) -> AttentionPlan:
+    """The plan for `relations`, one array `(2, edges)` of source and target node numbers each, `0 <= number < num_nodes`."""
+    products: list[Product] = []
+    kv_rows = query_rows = num_nodes
+    kv, row, target = [], [], []
+    for number, (source_ids, target_ids) in enumerate(relations):
+        if len(source_ids) == 0:
+            continue
+        sources, source_rank = _active(source_ids, num_nodes)
+        targets, target_rank = _active(target_ids, num_nodes)
+        if len(sources) <= len(targets):
+            products.append(Product(number, SOURCE, torch.from_numpy(sources)))
+            kv.append(kv_rows + source_rank[source_ids])
+            row.append(target_ids)
+            kv_rows += len(sources)
+        else:
+            products.append(Product(number, TARGET, torch.from_numpy(targets)))
+            kv.append(source_ids)
+            row.append(query_rows + target_rank[target_ids])
+            query_rows += len(targets)
+        target.append(target_ids)
+    arrays = [np.concatenate(part).astype(np.int32) if part else np.zeros(0, np.int32) for part in (kv, row, target)]
+    return AttentionPlan(num_nodes, tuple(products), kv_rows, query_rows, **_group(*arrays, kv_rows))
+
+
+def _active(ids: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct node numbers in `ids`, ascending, and the place of each node among them `(num_nodes,)`."""
+    present = np.zeros(num_nodes, bool)
+    present[ids] = True
+    return np.flatnonzero(present), np.cumsum(present, dtype=np.int64) - 1
+
+
+def _group(kv: np.ndarray, row: np.ndarray, target: np.ndarray, kv_rows: int) -> dict[str, np.ndarray]:
+    """The grouped index arrays of a plan. Both sorts are stable, so equal graphs leave equal arrays."""
+    order = np.argsort(target.astype(np.int64) * (int(row.max(initial=0)) + 1) + row, kind="stable")
+    kv, row, target = kv[order], row[order], target[order]
+    new_segment = np.ones(len(kv), bool)
+    new_segment[1:] = (row[1:] != row[:-1]) | (target[1:] != target[:-1])
+    starts = np.flatnonzero(new_segment)
+    segment_of_edge = np.cumsum(new_segment) - 1
+    segment_node = target[starts]
+    new_target = np.ones(len(starts), bool)
+    new_target[1:] = segment_node[1:] != segment_node[:-1]
+    by_kv = np.argsort(kv, kind="stable")
+    arrays = dict(
+        target_ptr=np.append(np.flatnonzero(new_target), len(starts)),
+        segment_ptr=np.append(starts, len(kv)),
+        segment_row=row[starts],
+        segment_target=np.cumsum(new_target) - 1,
+        edge_kv=kv,
+        kv_ptr=np.append(0, np.cumsum(np.bincount(kv, minlength=kv_rows))),
+        kv_segment=segment_of_edge[by_kv],
+    )
+    return {name: np.ascontiguousarray(values, np.int32) for name, values in arrays.items()}
