@@ -1,0 +1,69 @@
+"""Scores of a saved model on the test pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rematch import diagnostics
+from rematch.scores import Evaluation, Score
+from rematch.studies.link_prediction.graph import Graph, propagate
+from rematch.studies.link_prediction.heuristics import HEURISTICS
+from rematch.studies.link_prediction.metrics import hits_at, reciprocal_ranks
+from rematch.studies.link_prediction.model import LinkPredictor
+from rematch.studies.link_prediction.settings import Settings
+
+CUTS = (10, 20, 50, 100)
+
+
+def evaluate(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
+    device: torch.device,
+) -> Evaluation:
+    """Hits@K, mean reciprocal rank, AUC and score gap on validation and test, and the collapse of the embeddings.
+
+    Messages pass over the training edges only, as on the leaderboard of ogbl-ddi. A prediction is a test edge with its
+    score and its rank among all test negatives.
+    """
+    graph = Graph.from_edges(train["edges"], int(train["num_nodes"][0]))
+    if settings.model in HEURISTICS:
+        return _evaluation(train, test, names, lambda pairs: HEURISTICS[settings.model](graph, pairs), False)
+    features = train["structure"] if settings.structural_features else None
+    model = LinkPredictor(settings, graph.n, 0 if features is None else features.shape[1])
+    model.load_state_dict(dict(weights))
+    model.to(device).eval()
+    layers: list[Tensor] = []
+    with torch.no_grad():
+        h = model.encode(graph, None if features is None else torch.from_numpy(features).to(device), layers)
+        result = _evaluation(train, test, names, lambda pairs: model.decode(h, pairs).cpu().numpy(), True)
+        shape = diagnostics.collapse(h)
+        shape |= {f"dirichlet_energy_{i}": diagnostics.dirichlet_energy(x, propagate(graph, x)) for i, x in enumerate(layers, 1)}
+        shape["dirichlet_energy"] = shape[f"dirichlet_energy_{len(layers)}"]
+    result.scores.extend(Score(name, value, graph.n, "all") for name, value in shape.items())
+    return result
+
+
+def _evaluation(train, test, names: pd.DataFrame, score, logits: bool) -> Evaluation:
+    scores = []
+    for split, arrays in (("validation", train), ("test", test)):
+        prefix = "valid" if split == "validation" else "test"
+        positive, negative = score(arrays[f"{prefix}_pos"]), score(arrays[f"{prefix}_neg"])
+        ranks = reciprocal_ranks(positive, negative)
+        found = {f"hits_at_{k}": hits_at(positive, negative, k) for k in CUTS} | {"mrr": float(ranks.mean())}
+        apart = diagnostics.separation(positive, negative)
+        found |= apart if logits else {"auc": apart["auc"]}  # a count of neighbours is no logit
+        scores.extend(Score(name, value, len(positive), split) for name, value in found.items())
+    name = names["name"].to_numpy()
+    pairs = test["test_pos"]
+    sample = [f"{a}--{b}" for a, b in zip(name[pairs[:, 0]], name[pairs[:, 1]], strict=True)]
+    table = {"sample": sample, "score": positive.astype(np.float64), "reciprocal_rank": ranks}
+    table["hit_at_20"] = positive > np.partition(negative, -min(20, len(negative)))[-min(20, len(negative))]
+    return Evaluation(scores, pd.DataFrame(table))
