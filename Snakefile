@@ -1,0 +1,39 @@
+"""Re-runs v1 and v2 of every study, change by change, with paired seeds, and writes results/report.html."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if "studies" not in config:  # a --configfile of your own takes the place of the default one
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/compare.smk"
+include: "rules/report.smk"
+
+
+wildcard_constraints:
+    study=one_of(EXPERIMENT.entries),
+    dataset=one_of(DATASETS),
+    arm=one_of(ARMS),
+    view=one_of(ARMS),
+    device="cpu|cuda|mps",
+    seed=r"\d+",
+    part=r"\d+|all",
+
+
+rule all:
+    """The report."""
+    default_target: True
+    input:
+        "results/report.html",
+
+
+rule runs:
+    """Every training and its scores, without tables and report."""
+    input:
+        [f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/scores.csv" for run in EXPERIMENT.runs()],

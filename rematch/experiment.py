@@ -1,0 +1,180 @@
+"""What to run: config.yaml as values. Studies with their data set, seeds, device, budget; and the list of runs. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rematch import settings as checked
+from rematch.arms import Arm, arms_of
+from rematch.devices import resolve as resolve_device
+from rematch.study import LABEL, Study, load_study
+from rematch.subsets import attribution_arms
+from rematch.yamlfile import load_mapping
+
+KEYS = ("studies", "budget", "seeds", "device", "attribution", "mirror", "max_seconds", "states")
+ENTRY = ("study", "dataset", "set", "arms", "seeds", "device", "attribution", "threads")
+METHODS = ("leave-one-out", "one-at-a-time", "shapley", "none")
+
+
+class Run(NamedTuple):
+    """One training: the path below results/runs."""
+
+    study: str
+    arm: str
+    device: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `studies:` in config.yaml: a study on a data set."""
+
+    study: Study
+    dataset: str
+    arms: Mapping[str, Arm]
+    seeds: tuple[int, ...]
+    device: str
+    attribution: Mapping[str, Any]
+    threads: int
+
+    def trained(self) -> list[Arm]:
+        """The arms that are really trained: one for each distinct set of settings."""
+        return [arm for arm in self.arms.values() if arm.trained_as == arm.name]
+
+    def view(self, arm: str) -> str:
+        """The first trained arm whose data settings equal those of `arm`: they share prepared data."""
+        wanted = self._data_settings(self.arms[arm])
+        return next(item.name for item in self.trained() if self._data_settings(item) == wanted)
+
+    def preparation(self, seed: int) -> str:
+        """The folder name of the preparation: the seed, or `all` where the split does not depend on it."""
+        return str(seed) if getattr(self.study.settings, "seeded_preparation", True) else "all"
+
+    def _data_settings(self, arm: Arm) -> list[Any]:
+        return [arm.settings[key] for key in checked.keys(self.study.settings, "data")]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All of config.yaml, checked."""
+
+    entries: Mapping[str, Entry]
+    datasets: Mapping[str, Mapping[str, Any]]
+    budget: str
+    mirror: str | None
+    max_seconds: float | None
+    states: str  # what happens to resume states after success: remove or keep
+
+    def runs(self, study: str | None = None) -> Iterator[Run]:
+        """Every training that the report needs."""
+        for name, entry in self.entries.items():
+            if study in (None, name):
+                for arm in entry.trained():
+                    yield from (Run(name, arm.name, entry.device, seed) for seed in entry.seeds)
+
+
+def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
+    """The experiment that `config` describes, with files looked up below `base` (the folder of the Snakefile).
+
+    Everything is checked here, before any job; a mistake is a `ValueError` with one line.
+    """
+    for key in config:
+        if key not in KEYS:
+            raise ValueError(f"config: unknown key {key!r}{checked.suggestion(key, KEYS)}")
+    if not isinstance(config.get("studies"), Mapping) or not config["studies"]:
+        raise ValueError("config: studies: expected at least one entry such as `antibody_affinity: {dataset: ...}`")
+    datasets = load_datasets(base / "config" / "datasets")
+    budget = config.get("budget", "demo")
+    entries = {str(name): _entry(str(name), item, config, budget, datasets, base) for name, item in config["studies"].items()}
+    mirror = config.get("mirror")
+    limit = config.get("max_seconds")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0):
+        raise ValueError(f"config: max_seconds: expected seconds > 0, found {limit!r}")
+    states = config.get("states", "remove")
+    if states not in ("remove", "keep"):
+        raise ValueError(f"config: states: expected remove or keep, found {states!r}")
+    folder = None if mirror is None else str((base / str(mirror)).resolve())
+    return Experiment(entries, datasets, budget, folder, limit, states)
+
+
+def load_datasets(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Data set name -> declaration, from every YAML file in config/datasets."""
+    datasets: dict[str, Mapping[str, Any]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        for name, item in load_mapping(path).items():
+            where = f"config/datasets/{path.name}: {name}"
+            if name in datasets:
+                raise ValueError(f"{where}: this data set is declared twice")
+            if not LABEL.fullmatch(str(name)):
+                raise ValueError(f"{where!r:.120}: expected a snake_case name")
+            if not isinstance(item, Mapping) or ("generate" in item) == ("files" in item):
+                raise ValueError(f"{where}: expected either `generate` or `files`")
+            for file in item.get("files", []):
+                _check_file(file, where)
+            datasets[name] = item
+    return datasets
+
+
+def _check_file(file: Any, where: str) -> None:
+    for key in ("name", "url", "sha256", "bytes"):
+        if not isinstance(file, Mapping) or key not in file:
+            raise ValueError(f"{where}: files: every file needs name, url, sha256 and bytes, {key} is missing")
+    if not isinstance(file["name"], str) or Path(file["name"]).name != file["name"]:
+        raise ValueError(f"{where}: files: name: expected a plain file name, found {file['name']!r}")
+
+
+def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, datasets: Mapping[str, Any], base: Path) -> Entry:
+    where = f"config: studies: {name}"
+    if not LABEL.fullmatch(name):
+        raise ValueError(f"config: studies: {name[:80]!r}: expected a snake_case name")
+    if not isinstance(item, Mapping):
+        raise ValueError(f"{where}: expected `dataset: ...`, found {item!r}")
+    for key in item:
+        if key not in ENTRY:
+            raise ValueError(f"{where}: unknown key {key!r}{checked.suggestion(key, ENTRY)}")
+    dataset = item.get("dataset")
+    if dataset not in datasets:
+        raise ValueError(f"{where}: dataset: no data set {dataset!r}{checked.suggestion(dataset, datasets)}")
+    package = str(item.get("study", name))
+    path = base / "config" / "studies" / f"{package}.yaml"
+    study = load_study(path, name, base / "config" / "claims" / f"{package}.yaml")
+    attribution = _attribution(item.get("attribution", config.get("attribution", {})), study, where)
+    chosen = attribution_arms(
+        [change.name for change in study.versions[attribution["version"]].changes],
+        attribution["method"],
+        attribution["arms"],
+        seed=0,
+    )
+    arms = arms_of(study, budget, item.get("set", {}), {attribution["version"]: chosen}, item.get("arms"))
+    device = resolve_device(item.get("device", config.get("device", "cpu")), study.text.get("forbidden_devices", {}), where)
+    threads = item.get("threads", 1)
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"{where}: threads: expected a whole number >= 1, found {threads!r}")
+    return Entry(study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), device, attribution, threads)
+
+
+def _seeds(value: Any, where: str) -> tuple[int, ...]:
+    ok = isinstance(value, list) and value and all(type(seed) is int and 0 <= seed < 2**31 for seed in value)
+    if not ok or len(set(value)) != len(value):
+        raise ValueError(f"{where}: seeds: expected a list of different whole numbers such as [1, 2, 3, 4, 5], found {value!r}")
+    return tuple(value)
+
+
+def _attribution(item: Any, study: Study, where: str) -> Mapping[str, Any]:
+    where = f"{where}: attribution"
+    if not isinstance(item, Mapping):
+        raise ValueError(f"{where}: expected `method: leave-one-out`, found {item!r}")
+    for key in item:
+        if key not in ("method", "arms", "version"):
+            raise ValueError(f"{where}: unknown key {key!r}{checked.suggestion(key, ('method', 'arms', 'version'))}")
+    value = {"method": "leave-one-out", "arms": 64, "version": "v2", **item}
+    if value["method"] not in METHODS:
+        raise ValueError(f"{where}: method: expected one of {', '.join(METHODS)}, found {value['method']!r}")
+    if type(value["arms"]) is not int or value["arms"] < 1:
+        raise ValueError(f"{where}: arms: expected a whole number >= 1, found {value['arms']!r}")
+    if value["version"] not in study.versions or study.versions[value["version"]].parent is None:
+        raise ValueError(f"{where}: version: expected a version with changes, found {value['version']!r}")
+    return value

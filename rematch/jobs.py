@@ -1,0 +1,53 @@
+"""What every script does around its one call: a log file, one clear line on failure, an exit code that says how it ended."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rematch.failures import RunFailed, explained_failures
+from rematch.interrupt import EXIT_INTERRUPTED, Interrupted
+
+
+@contextmanager
+def job(log: str) -> Iterator[None]:
+    """Runs the body with its log records in the file `log` and on standard error.
+
+    A mistake of the user's (`ValueError`) or a known failure (`RunFailed`) ends in one line on standard error, with
+    the traceback in the log, and exit code 1. `Interrupted` ends with code 75, so that a retry goes on.
+    """
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    to_file, to_terminal = logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal.setLevel(logging.WARNING)
+    root = logging.getLogger()
+    root.handlers[:] = [to_file, to_terminal]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        with explained_failures():
+            yield
+    except Interrupted as error:
+        logging.warning("%s", error)
+        sys.exit(EXIT_INTERRUPTED)
+    except (ValueError, RunFailed) as error:
+        _write_traceback(log)
+        logging.error("%s", _one_line(error))
+        sys.exit(1)
+    except Exception as error:
+        _write_traceback(log)
+        logging.error("%s: %s; the traceback is in %s", type(error).__name__, _one_line(error), log)
+        sys.exit(1)
+
+
+def _write_traceback(log: str) -> None:
+    with open(log, "a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

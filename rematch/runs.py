@@ -1,0 +1,200 @@
+"""One run: train a learner and leave its folder; read the saved model and leave its scores. The same for every study."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import yaml
+
+from rematch import prepared
+from rematch.atomic import write_bytes, write_text
+from rematch.checkpoint import clean, fingerprint, weights_bytes
+from rematch.devices import describe, open_device
+from rematch.digests import file_digest, text_digest
+from rematch.divergence import Diverged
+from rematch.engine import Fit, fit
+from rematch.failures import RunFailed
+from rematch.interrupt import Interrupted
+from rematch.settings import build
+
+EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
+
+_log = logging.getLogger(__name__)
+
+
+class Outputs(NamedTuple):
+    """The files of one training, in the order of the rule."""
+
+    settings: str
+    history: str
+    timings: str
+    model: str
+    final: str
+    manifest: str
+
+
+class Limits(NamedTuple):
+    """What may end or spare a run, and what happens to its state afterwards; none of it changes a result."""
+
+    max_seconds: float | None = None
+    states: str = "remove"  # or keep: the last five states, best, final and every tenth epoch
+    show_failures: bool = False  # with --keep-going: a failed run leaves its reason in place of its scores
+
+    @classmethod
+    def read(cls, resources: Any) -> Limits:
+        """The limits that a rule passes as resources, which are plain numbers and words and trigger no rerun."""
+        return cls(resources.max_seconds or None, resources.states, bool(resources.show_failures))
+
+
+def train_run(
+    package: str,
+    settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    threads: int,
+    data: str,
+    code: Sequence[str],
+    state: str,
+    outputs: Outputs,
+    limits: Limits,
+) -> None:
+    """Trains one arm with one seed, resuming from `state` if it fits, and writes the run folder."""
+    started = time.time()
+    arm = build(package, settings)
+    facts = _facts(package, seed, settings, data, code)
+    try:
+        opened = open_device(device, threads)
+        learner = importlib.import_module(f"rematch.studies.{package}.train").learner(arm, prepared.read(Path(data)), seed, opened)
+        result = fit(
+            learner,
+            seed=seed,
+            epochs=getattr(arm, "epochs_to_train", arm.epochs),
+            patience=arm.patience,
+            folder=Path(state),
+            fingerprint=facts["fingerprint"],
+            max_seconds=limits.max_seconds,
+            keep_every=EPOCHS_BETWEEN_CHECKPOINTS,
+        )
+    except Interrupted:
+        raise
+    except (Diverged, RunFailed, ValueError, MemoryError, RuntimeError) as error:
+        if not limits.show_failures:
+            raise
+        _log.error("failed: %s", error)
+        _write_failure(outputs, settings, facts | {"status": f"failed: {' '.join(str(error).split())}"})
+        return
+    facts |= {"status": "ok", "criterion": list(learner.criterion), **describe(opened), **_outcome(result)}
+    facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}
+    _write_run(outputs, settings, result, facts)
+    clean(Path(state), limits.states)
+
+
+def evaluate_run(
+    package: str, settings: Mapping[str, Any], model: str, manifest: str, data: Sequence[str], scores: str, predictions: str
+) -> None:
+    """Scores one saved model on the test data. A failed training gives an empty table, so that it stays visible."""
+    train, test, names = data
+    if json.loads(Path(manifest).read_text())["status"] != "ok":
+        write_text(scores, "split,name,value,n\n")
+        write_bytes(predictions, pd.DataFrame({"sample": []}).to_parquet(index=False))
+        return
+    from safetensors.torch import load_file
+
+    module = importlib.import_module(f"rematch.studies.{package}.evaluate")
+    result = module.evaluate(
+        build(package, settings),
+        load_file(model),
+        prepared.read(Path(train)),
+        prepared.read(Path(test)),
+        pd.read_parquet(names),
+        open_device("cpu", 1),
+    )
+    table = result.table()
+    if table[["split", "name"]].duplicated().any():
+        raise ValueError(f"{scores}: a score is reported twice: {table['name'][table['name'].duplicated()].iloc[0]}")
+    if not table["value"].map(lambda value: value == value and abs(value) != float("inf")).all():
+        bad = table["name"][~table["value"].map(lambda value: value == value)].tolist()
+        raise ValueError(f"{scores}: a score is no finite number: {', '.join(bad) or 'infinite'}")
+    write_bytes(predictions, result.predictions.to_parquet(index=False))
+    write_text(scores, table.to_csv(index=False))
+
+
+def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code: Sequence[str]) -> dict[str, Any]:
+    """What decides the run, with its fingerprint."""
+    parts = {
+        "package": package,
+        "seed": seed,
+        "settings_digest": text_digest(json.dumps(settings, sort_keys=True)),
+        "data_digest": file_digest(data),
+        "code_digest": text_digest("".join(file_digest(file) for file in code)),
+    }
+    return {**parts, "fingerprint": fingerprint(**parts), **_provenance()}
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu_count": os.cpu_count(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
+    }
+
+
+def _git(*arguments: str) -> str:
+    """What git says, or nothing where there is no git or no repository."""
+    folder = Path(__file__).resolve().parent
+    try:
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _outcome(result: Fit) -> dict[str, Any]:
+    return {
+        "best_epoch": result.best_epoch,
+        "best_value": result.best_value,
+        "epochs_run": result.epochs_run,
+        "stop_reason": result.stop_reason,
+        "resumed": result.resumed,
+        "parameters": sum(value.numel() for value in result.best.values()),
+    }
+
+
+def _write_run(outputs: Outputs, settings: Mapping[str, Any], result: Fit, facts: Mapping[str, Any]) -> None:
+    write_text(outputs.settings, yaml.safe_dump(dict(settings), sort_keys=False))
+    write_text(outputs.history, pd.DataFrame(result.history, columns=["step", "name", "value"]).to_csv(index=False))
+    columns = ["epoch", "seconds", "checkpoint_seconds"]
+    write_text(outputs.timings, pd.DataFrame(result.timings, columns=columns).to_csv(index=False))
+    write_bytes(outputs.model, weights_bytes(result.best))
+    write_bytes(outputs.final, weights_bytes(result.final))
+    write_text(outputs.manifest, json.dumps(facts, indent=2))
+
+
+def _write_failure(outputs: Outputs, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """The run folder of a training that failed for good: empty tables, and a manifest that says why."""
+    write_text(outputs.settings, yaml.safe_dump(dict(settings), sort_keys=False))
+    write_text(outputs.history, "step,name,value\n")
+    write_text(outputs.timings, "epoch,seconds,checkpoint_seconds\n")
+    write_bytes(outputs.model, weights_bytes({}))
+    write_bytes(outputs.final, weights_bytes({}))
+    write_text(outputs.manifest, json.dumps(facts, indent=2))
+
+
+def _peak_memory_mb() -> float:
+    """The largest resident memory of this process so far, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

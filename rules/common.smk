@@ -1,0 +1,119 @@
+# Needs config.yaml and the study files. Makes nothing: reads and checks them, and answers the questions of the other rules.
+
+import re
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from rematch.experiment import load_experiment
+from rematch.settings import keys
+from rematch.sources import sources
+
+try:
+    EXPERIMENT = load_experiment(config, Path(workflow.basedir))
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+DATASETS = {entry.dataset for entry in EXPERIMENT.entries.values()}
+GENERATED = {name for name in DATASETS if "generate" in EXPERIMENT.datasets[name]}
+ARMS = {arm.name for entry in EXPERIMENT.entries.values() for arm in entry.trained()}
+
+
+def one_of(names):
+    """A wildcard constraint: exactly these names (or nothing, if there are none)."""
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+
+
+def entry(wildcards):
+    return EXPERIMENT.entries[wildcards.study]
+
+
+def package(wildcards):
+    return entry(wildcards).study.package
+
+
+def arm_settings(wildcards):
+    """Resolved settings of the arm: plain values, so that a changed value reruns exactly the arms that have it."""
+    return dict(entry(wildcards).arms[wildcards.arm].settings)
+
+
+def data_settings(wildcards):
+    """The settings that `prepare` may read, of the arm that names the view."""
+    here = entry(wildcards)
+    values = here.arms[wildcards.view].settings
+    return {key: values[key] for key in keys(here.study.settings, "data")}
+
+
+def dataset_declaration(wildcards):
+    """What `prepare` may know of the data set: all but where its files come from."""
+    known = EXPERIMENT.datasets[wildcards.dataset]
+    return {key: value for key, value in known.items() if key not in ("files", "plain", "generate", "citation", "licence")}
+
+
+def recipe(wildcards):
+    """Module, seed, sizes for this budget and reader of a generated data set."""
+    known = EXPERIMENT.datasets[wildcards.generated]["generate"]
+    sizes = known["sizes"]
+    size = sizes.get(EXPERIMENT.budget, sizes["demo"])
+    return {"module": known["module"], "seed": known["seed"], "reader": known.get("reader", "plain"), "sizes": size}
+
+
+def prepared(study, arm, seed, file):
+    """The path of a prepared file for one run."""
+    here = EXPERIMENT.entries[study]
+    return f"data/{here.dataset}/prepared/{study}/{here.view(arm)}/{here.preparation(seed)}/{file}"
+
+
+def training_data(wildcards):
+    return prepared(wildcards.study, wildcards.arm, wildcards.seed, "train.safetensors")
+
+
+def evaluation_data(wildcards):
+    files = ("train.safetensors", "test.safetensors", "names.parquet")
+    return [prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files]
+
+
+def contract(wildcards):
+    return prepared(wildcards.study, wildcards.arm, wildcards.seed, "checked.txt")
+
+
+def first_card(study):
+    """The card that the report shows: v1's view with the first seed."""
+    here = EXPERIMENT.entries[study]
+    return prepared(study, here.trained()[0].name, here.seeds[0], "card.json")
+
+
+def study_code(module):
+    """An input function: all project files that `module` of the study imports."""
+
+    def code(wildcards):
+        folder = f"rematch/studies/{package(wildcards)}"
+        return sources("rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py")
+
+    return code
+
+
+def preparation_code(wildcards):
+    return sources("rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py")
+
+
+def generator_code(wildcards):
+    return sources("rematch/generated.py", f"rematch/studies/{recipe(wildcards)['module']}/generate.py")
+
+
+def run_files(file):
+    """An input function: one file of every run of the study."""
+
+    def files(wildcards):
+        runs = EXPERIMENT.runs(wildcards.study)
+        return [f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/{file}" for run in runs]
+
+    return files
+
+
+def threads_of(wildcards):
+    return entry(wildcards).threads
+
+
+def gpus(wildcards):
+    return 0 if wildcards.device == "cpu" else 1

@@ -1,0 +1,71 @@
+# Needs: config/datasets/*.yaml. Makes: data/<dataset>/raw and prepared. Steps: fetch or generate, prepare, check.
+
+
+rule fetch:
+    """Downloads the declared files of a data set and verifies every checksum."""
+    input:
+        code=sources("rematch/downloads.py"),
+    output:
+        folder=directory("data/{fetched}/raw"),
+        listing="data/{fetched}/raw.json",
+    params:
+        dataset=lambda wildcards: EXPERIMENT.datasets[wildcards.fetched],
+        mirror=EXPERIMENT.mirror,
+    wildcard_constraints:
+        fetched=one_of(DATASETS - GENERATED),
+    log:
+        "logs/fetch/{fetched}.log",
+    localrule: True
+    script:
+        "../scripts/fetch.py"
+
+
+rule generate:
+    """Makes a data set whose structure is known."""
+    input:
+        code=generator_code,
+    output:
+        folder=directory("data/{generated}/raw"),
+        listing="data/{generated}/raw.json",
+    params:
+        recipe=recipe,
+    wildcard_constraints:
+        generated=one_of(GENERATED),
+    log:
+        "logs/generate/{generated}.log",
+    script:
+        "../scripts/generate.py"
+
+
+rule prepare:
+    """Splits, cleans and scales raw data into tensors, fitted on training rows only, and writes the data card."""
+    input:
+        listing="data/{dataset}/raw.json",
+        code=preparation_code,
+    output:
+        train="data/{dataset}/prepared/{study}/{view}/{part}/train.safetensors",
+        test="data/{dataset}/prepared/{study}/{view}/{part}/test.safetensors",
+        names="data/{dataset}/prepared/{study}/{view}/{part}/names.parquet",
+        card="data/{dataset}/prepared/{study}/{view}/{part}/card.json",
+    params:
+        package=package,
+        dataset=dataset_declaration,
+        settings=data_settings,
+        seed=lambda wildcards: 0 if wildcards.part == "all" else int(wildcards.part),
+    log:
+        "logs/prepare/{dataset}/{study}/{view}/{part}.log",
+    script:
+        "../scripts/prepare.py"
+
+
+rule check:
+    """Blocks every training on data whose card holds an error."""
+    input:
+        "data/{dataset}/prepared/{study}/{view}/{part}/card.json",
+    output:
+        "data/{dataset}/prepared/{study}/{view}/{part}/checked.txt",
+    log:
+        "logs/check/{dataset}/{study}/{view}/{part}.log",
+    localrule: True
+    script:
+        "../scripts/check.py"

@@ -1,0 +1,48 @@
+# Needs: prepared data and resolved settings. Makes: results/runs/<study>/<arm>/<device>/<seed>. Steps: train, evaluate.
+
+
+rule train:
+    """Trains one arm with one seed; an interrupted run goes on from state/."""
+    input:
+        data=training_data,
+        contract=contract,
+        code=study_code("train"),
+    output:
+        settings="results/runs/{study}/{arm}/{device}/{seed}/settings.yaml",
+        history="results/runs/{study}/{arm}/{device}/{seed}/history.csv",
+        timings="results/runs/{study}/{arm}/{device}/{seed}/timings.csv",
+        model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
+        final="results/runs/{study}/{arm}/{device}/{seed}/final.safetensors",
+        manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
+    params:
+        package=package,
+        settings=arm_settings,
+    log:
+        "logs/train/{study}/{arm}/{device}/{seed}.log",
+    threads: threads_of
+    resources:
+        gpu=gpus,
+        max_seconds=int(EXPERIMENT.max_seconds or 0),
+        states=EXPERIMENT.states,
+        show_failures=int(bool(workflow.execution_settings and workflow.execution_settings.keep_going)),
+    script:
+        "../scripts/train.py"
+
+
+rule evaluate:
+    """Scores the saved model of one run on the test data, which no training opens."""
+    input:
+        data=evaluation_data,
+        model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
+        manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
+        code=study_code("evaluate"),
+    output:
+        scores="results/runs/{study}/{arm}/{device}/{seed}/scores.csv",
+        predictions="results/runs/{study}/{arm}/{device}/{seed}/predictions.parquet",
+    params:
+        package=package,
+        settings=arm_settings,
+    log:
+        "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
+    script:
+        "../scripts/evaluate.py"

@@ -1,0 +1,16 @@
+"""Turns raw files into training and test tensors, and writes the data card."""
+
+from pathlib import Path
+
+from rematch.jobs import job
+from rematch.preparation import prepare_run
+
+with job(snakemake.log[0]):
+    prepare_run(
+        snakemake.params.package,
+        snakemake.params.dataset,
+        snakemake.params.settings,
+        int(snakemake.params.seed),
+        Path(snakemake.input.listing),
+        tuple(Path(path) for path in snakemake.output),
+    )
