@@ -1,0 +1,175 @@
+"""Evaluation of frozen embeddings: probes, retrieval of a view, geometry, and the loss within its own group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rematch.scores import Evaluation, Score
+from rematch.streams import numpy_generator
+from rematch.studies.graph_embeddings import features
+from rematch.studies.graph_embeddings.batch import REFERENCE_VIEW, widths
+from rematch.studies.graph_embeddings.contrast import alignment, effective_rank, retrieval_at_k, uniformity
+from rematch.studies.graph_embeddings.flat import FlatGraphs, from_arrays
+from rematch.studies.graph_embeddings.model import GraphEncoder, build
+from rematch.studies.graph_embeddings.probes import fold_auc, probe, r2
+from rematch.studies.graph_embeddings.settings import Settings
+from rematch.studies.graph_embeddings.train import ENCODING_CHUNK, Task, chunks
+
+EDGES_REMOVED = 0.1  # the share of edges that robustness is measured without (C0.3)
+VIEW_SEED = 0  # evaluation uses the same views for all arms and seeds
+GEOMETRY_GRAPHS = 2000  # uniformity looks at all pairs of at most so many graphs
+KINDS = ("regression", "classification")
+
+
+class Probe(NamedTuple):
+    """One probe task of a set of graphs; rows without a target are left out already."""
+
+    graphs: str
+    name: str
+    kind: str
+    rows: np.ndarray  # (n,) numbers of the graphs
+    values: np.ndarray  # (n,)
+    folds: np.ndarray  # (n,)
+
+
+def evaluate(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
+    device: torch.device,
+) -> Evaluation:
+    """Scores of a saved encoder on the test graphs and the probe sets, computed in float32 for every arm."""
+    task = Task(settings, train["node_sizes"], train["edge_sizes"], VIEW_SEED, device)
+    encode = ENCODERS[settings.encoder](task, weights)
+    scores, tables = [], []
+    graphs = from_arrays(test, "test")
+    with torch.no_grad():
+        scores += GEOMETRY[settings.encoder](task, weights, graphs)
+    stores = {key.split("/")[1] for key in test if key.startswith("task/")}
+    for store in sorted(stores):
+        graphs = from_arrays(test, f"probe/{store}")
+        broken = features.without_edges(graphs, EDGES_REMOVED, numpy_generator(VIEW_SEED, "edges removed", store))
+        plain, changed = encode(graphs), encode(broken)
+        for item in probes_of(test, store):
+            found, table = run_probe(item, plain[item.rows], changed[item.rows])
+            scores += found
+            tables.append(table)
+    predictions = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return Evaluation(scores + means(scores), predictions)
+
+
+def probes_of(test: Mapping[str, np.ndarray], store: str) -> Iterator[Probe]:
+    """The probe tasks of one set of graphs."""
+    for key in sorted(test):
+        parts = key.split("/")
+        if parts[0] == "task" and parts[1] == store and parts[3] == "values":
+            values, folds = test[key], test[f"task/{store}/{parts[2]}/folds"]
+            rows = np.flatnonzero(~np.isnan(values))
+            kind = KINDS[int(test[f"task/{store}/{parts[2]}/kind"][0])]
+            yield Probe(store, parts[2], kind, rows, values[rows], folds[rows])
+
+
+def run_probe(item: Probe, plain: np.ndarray, changed: np.ndarray) -> tuple[list[Score], pd.DataFrame]:
+    """Scores `probe_<metric>_<task>`, with and without a tenth of the edges, and out-of-fold predictions."""
+    clean, broken = probe(plain, changed, item.values, item.folds, item.kind)
+    scores = [
+        Score(f"probe_{metric}{suffix}_{item.name}", value, len(item.values))
+        for suffix, predicted in (("", clean), ("_edges_removed", broken))
+        for metric, value in METRICS[item.kind](item, predicted).items()
+    ]
+    classes = np.unique(item.values)
+    shown = clean if item.kind == "regression" else classes[clean.argmax(axis=1)]
+    sample = [f"{item.graphs}:{row}:{item.name}" for row in item.rows]
+    return scores, pd.DataFrame({"sample": sample, "task": item.name, "truth": item.values, "predicted": shown})
+
+
+def means(scores: list[Score]) -> list[Score]:
+    """For each probe metric its mean over the tasks that have it, e.g. `probe_accuracy`."""
+    out = []
+    for metric in ("accuracy", "auc", "r2"):
+        for suffix in ("", "_edges_removed"):
+            stem = f"probe_{metric}{suffix}_"
+            found = [s for s in scores if s.name.startswith(stem) and (suffix or "_edges_removed" not in s.name)]
+            if found:
+                value = float(np.mean([score.value for score in found]))
+                out.append(Score(stem.rstrip("_"), value, sum(score.n for score in found)))
+    return out
+
+
+def _regression_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:
+    error = float(np.sqrt(np.square(item.values - predicted).mean()))
+    return {"r2": r2(item.values, predicted), "rmse": error}
+
+
+def _classification_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:
+    classes, truth = np.unique(item.values, return_inverse=True)
+    found = {"accuracy": float((predicted.argmax(axis=1) == truth).mean())}
+    if len(classes) == 2:
+        found["auc"] = fold_auc(truth, predicted[:, 1], item.folds)
+    return found
+
+
+METRICS = {"regression": _regression_metrics, "classification": _classification_metrics}
+
+
+def load(task: Task, weights: Mapping[str, Tensor]) -> GraphEncoder:
+    """The encoder with the saved weights, ready to encode."""
+    model = build(task.settings, *widths(task.node_sizes, task.edge_sizes), 0)
+    model.load_state_dict(dict(weights))
+    return model.to(task.device).eval()
+
+
+def _learned(task: Task, weights: Mapping[str, Tensor]) -> Callable[[FlatGraphs], np.ndarray]:
+    model = load(task, weights)
+
+    def encode(graphs: FlatGraphs) -> np.ndarray:
+        with torch.no_grad():
+            parts = [model(task.batch(graphs, part)) for part in chunks(len(graphs), ENCODING_CHUNK)]
+        return torch.cat(parts).cpu().numpy()
+
+    return encode
+
+
+ENCODERS = {
+    "gine": _learned,
+    "morgan": lambda task, weights: features.circular_fingerprint,
+    "counts": lambda task, weights: features.counts,
+}
+
+
+def _learned_geometry(task: Task, weights: Mapping[str, Tensor], graphs: FlatGraphs) -> list[Score]:
+    model = load(task, weights)
+    plain, viewed = task.reference_pair(model, graphs)
+    loss = Score("loss", task.held_out_loss(model, graphs), len(graphs))
+    rank = Score("effective_rank_head", effective_rank(model.project(plain).cpu()), len(graphs))
+    return [loss, rank, *_geometry(plain.cpu(), viewed.cpu())]
+
+
+def _fixed_geometry(task: Task, weights: Mapping[str, Tensor], graphs: FlatGraphs) -> list[Score]:
+    """Of vectors without learning; their view loses edges like the reference view, noise has no meaning for labels."""
+    generator = numpy_generator(VIEW_SEED, "reference view")
+    encode = ENCODERS[task.settings.encoder](task, weights)
+    viewed = encode(features.without_edges(graphs, REFERENCE_VIEW.edge_drop, generator))
+    return _geometry(torch.from_numpy(encode(graphs)), torch.from_numpy(viewed))
+
+
+def _geometry(plain: Tensor, viewed: Tensor) -> list[Score]:
+    count = len(plain)
+    return [
+        Score("retrieval_at_1", retrieval_at_k(plain, viewed, 1), count),
+        Score("retrieval_at_10", retrieval_at_k(plain, viewed, 10), count),
+        Score("alignment", alignment(plain, viewed), count),
+        Score("uniformity", uniformity(plain[:GEOMETRY_GRAPHS]), min(count, GEOMETRY_GRAPHS)),
+        Score("effective_rank", effective_rank(plain), count),
+    ]
+
+
+GEOMETRY = {"gine": _learned_geometry, "morgan": _fixed_geometry, "counts": _fixed_geometry}
