@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from rematch import settings as checked
 from rematch.arms import Arm, arms_of
+from rematch.datasets import load_datasets
 from rematch.devices import resolve as resolve_device
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
-from rematch.yamlfile import load_mapping
 
 KEYS = ("studies", "budget", "seeds", "device", "attribution", "mirror", "max_seconds", "states")
 ENTRY = ("study", "dataset", "set", "arms", "seeds", "device", "attribution", "threads")
@@ -100,32 +100,6 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
     return Experiment(entries, datasets, budget, folder, limit, states)
 
 
-def load_datasets(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Data set name -> declaration, from every YAML file in config/datasets."""
-    datasets: dict[str, Mapping[str, Any]] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        for name, item in load_mapping(path).items():
-            where = f"config/datasets/{path.name}: {name}"
-            if name in datasets:
-                raise ValueError(f"{where}: this data set is declared twice")
-            if not LABEL.fullmatch(str(name)):
-                raise ValueError(f"{where!r:.120}: expected a snake_case name")
-            if not isinstance(item, Mapping) or ("generate" in item) == ("files" in item):
-                raise ValueError(f"{where}: expected either `generate` or `files`")
-            for file in item.get("files", []):
-                _check_file(file, where)
-            datasets[name] = item
-    return datasets
-
-
-def _check_file(file: Any, where: str) -> None:
-    for key in ("name", "url", "sha256", "bytes"):
-        if not isinstance(file, Mapping) or key not in file:
-            raise ValueError(f"{where}: files: every file needs name, url, sha256 and bytes, {key} is missing")
-    if not isinstance(file["name"], str) or Path(file["name"]).name != file["name"]:
-        raise ValueError(f"{where}: files: name: expected a plain file name, found {file['name']!r}")
-
-
 def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, datasets: Mapping[str, Any], base: Path) -> Entry:
     where = f"config: studies: {name}"
     if not LABEL.fullmatch(name):
@@ -157,6 +131,8 @@ def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, dataset
 
 
 def _seeds(value: Any, where: str) -> tuple[int, ...]:
+    if isinstance(value, list):  # `--config seeds=[1,2]` arrives as text
+        value = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in value]
     ok = isinstance(value, list) and value and all(type(seed) is int and 0 <= seed < 2**31 for seed in value)
     if not ok or len(set(value)) != len(value):
         raise ValueError(f"{where}: seeds: expected a list of different whole numbers such as [1, 2, 3, 4, 5], found {value!r}")

@@ -1,5 +1,6 @@
 # Needs config.yaml and the study files. Makes nothing: reads and checks them, and answers the questions of the other rules.
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,10 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+# One thread for numerical libraries unless a job asks for more; huge pages make large tensors 4 to 5 times faster on virtual machines.
+for name, value in (("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("THP_MEM_ALLOC_ENABLE", "1")):
+    os.environ.setdefault(name, value)
+
 DATASETS = {entry.dataset for entry in EXPERIMENT.entries.values()}
 GENERATED = {name for name in DATASETS if "generate" in EXPERIMENT.datasets[name]}
 ARMS = {arm.name for entry in EXPERIMENT.entries.values() for arm in entry.trained()}
@@ -22,6 +27,12 @@ ARMS = {arm.name for entry in EXPERIMENT.entries.values() for arm in entry.train
 def one_of(names):
     """A wildcard constraint: exactly these names (or nothing, if there are none)."""
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+
+
+def code_of(*files):
+    """All project files that `files` import, as paths from the working directory (which `--directory` may move)."""
+    base = os.path.relpath(workflow.basedir)
+    return [os.path.normpath(os.path.join(base, file)) for file in sources(*files)]
 
 
 def entry(wildcards):
@@ -88,17 +99,17 @@ def study_code(module):
 
     def code(wildcards):
         folder = f"rematch/studies/{package(wildcards)}"
-        return sources("rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py")
+        return code_of("rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py")
 
     return code
 
 
 def preparation_code(wildcards):
-    return sources("rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py")
+    return code_of("rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py")
 
 
 def generator_code(wildcards):
-    return sources("rematch/generated.py", f"rematch/studies/{recipe(wildcards)['module']}/generate.py")
+    return code_of("rematch/generated.py", f"rematch/studies/{recipe(wildcards)['module']}/generate.py")
 
 
 def run_files(file):

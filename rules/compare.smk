@@ -7,7 +7,7 @@ rule collect:
         scores=run_files("scores.csv"),
         histories=run_files("history.csv"),
         manifests=run_files("manifest.json"),
-        code=sources("rematch/collect.py"),
+        code=code_of("rematch/collect.py"),
     output:
         scores="results/studies/{study}/scores.csv",
         histories="results/studies/{study}/histories.csv",

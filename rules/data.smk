@@ -4,7 +4,7 @@
 rule fetch:
     """Downloads the declared files of a data set and verifies every checksum."""
     input:
-        code=sources("rematch/downloads.py"),
+        code=code_of("rematch/downloads.py"),
     output:
         folder=directory("data/{fetched}/raw"),
         listing="data/{fetched}/raw.json",
