@@ -1,0 +1,262 @@
+"""The training kernel: sampling, distances, gradients, step and projection of touched rows, fused for one CPU core.
+
+Formulas (Nickel and Kiela 2017, https://arxiv.org/abs/1705.08039), for an anchor u and another node x of the ball:
+delta = |u - x|^2, alpha = 1 - |u|^2, beta = 1 - |x|^2, q = 2 delta / (alpha beta), s = sqrt(q (q + 2)).
+Then cosh d = 1 + q and sinh d = s, hence exp(d) = 1 + q + s: neither the softmax over -d nor the comparison of two
+distances in the hinge needs acosh, exp or log. The Riemannian gradients of d collapse to
+    grad_u = ((delta + alpha) u - alpha x) / (beta s)        grad_x = ((delta + beta) x - beta u) / (alpha s).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from rematch.studies.taxonomy.lanes import add, blend, squares
+from rematch.studies.taxonomy.sampling import draw
+
+
+class Recipe(NamedTuple):
+    """The choices of an arm as plain numbers. Floating-point fields have the table's precision."""
+
+    negatives: int
+    uniform: int  # how many of them are drawn from all nodes
+    from_ancestor: bool
+    euclidean: bool
+    softmax: bool
+    doublings: int  # the softmax uses exp(-d 2^doublings)
+    margin: np.floating
+    step: np.floating  # learning rate of this epoch
+    radial: np.floating
+    radius: np.floating  # largest norm allowed
+
+
+_options = dict(cache=True, fastmath=True, error_model="numpy", boundscheck=False)
+
+
+@njit(**_options)
+def _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slope, growth):
+    """Fills delta, |x|^2, d(distance) denominators `slope` and `growth` (exp(d), or d itself in Euclidean space)."""
+    one = flat.dtype.type(1)
+    two = flat.dtype.type(2)
+    least = flat.dtype.type(1e-7)
+    own = flat.dtype.type(0)
+    for k in range(stride):
+        own += anchor[k] * anchor[k]
+    for j in range(m):
+        at = rows[first + j] * stride
+        gap, square = squares(flat, at, anchor, 0)
+        for k in range(16, stride, 16):
+            more, square_more = squares(flat, at + k, anchor, k)
+            gap += more
+            square += square_more
+        delta[j] = gap
+        norm[j] = square
+    if ball:
+        alpha = one - own
+        for j in range(width):
+            q = two * delta[j] / (alpha * (one - norm[j]))
+            s = math.sqrt(q * (q + two))
+            slope[j] = max(s, least)
+            growth[j] = one + q + s
+    else:
+        for j in range(width):
+            growth[j] = math.sqrt(delta[j])
+            slope[j] = max(growth[j], least)
+    return own
+
+
+@njit(**_options)
+def _softmax(growth, m, width, ball, doublings, pull):
+    """-log softmax of the positive over minus the distances; `pull` gets d loss / d distance."""
+    kind = growth.dtype.type
+    total = kind(0)
+    for j in range(width):
+        if ball:
+            e = kind(1) / growth[j]
+            if doublings > 0:
+                e *= e
+            if doublings > 1:
+                e *= e
+        else:
+            e = math.exp(-growth[j] * kind(1 << doublings))
+        if j >= m:
+            e = kind(0)
+        pull[j] = e
+        total += e
+    total = max(total, kind(1e-30))
+    loss = math.log(total / max(pull[0], kind(1e-30)))
+    factor = -kind(1 << doublings) / total
+    for j in range(width):
+        pull[j] *= factor
+    pull[0] += kind(1 << doublings)
+    return loss
+
+
+@njit(**_options)
+def _hinge(growth, m, width, ball, margin, pull):
+    """Mean over negatives of max(0, margin + d(u, v) - d(u, x)); `pull` gets d loss / d distance."""
+    kind = growth.dtype.type
+    for j in range(width):
+        pull[j] = kind(0)
+    if m < 2:
+        return 0.0
+    loss = 0.0
+    active = 0
+    share = kind(1) / kind(m - 1)
+    if ball:
+        # a sum of logarithms is the logarithm of a product, taken before the product can underflow
+        edge = math.exp(margin) * growth[0]
+        product = 1.0
+        for j in range(1, m):
+            if growth[j] < edge:
+                active += 1
+                pull[j] = -share
+                product *= growth[j] / edge
+                if product < 1e-200:
+                    loss -= math.log(product)
+                    product = 1.0
+        loss -= math.log(product)
+    else:
+        edge = margin + growth[0]
+        for j in range(1, m):
+            if growth[j] < edge:
+                active += 1
+                pull[j] = -share
+                loss += edge - growth[j]
+    pull[0] = share * kind(active)
+    return loss * share
+
+
+@njit(**_options)
+def _pair(
+    flat, stride, rows, first, m, u, weight, target_u, target_v, recipe, moves,
+    anchor, held_row, delta, norm, slope, growth, pull, own_share, anchor_share, pulled,
+):  # fmt: skip
+    """The loss of one pair: rows[first:first + m] are its positive and negatives, rows[first + m] its anchor `u`.
+
+    Writes how each of them moves to the same places of `moves`. The last eleven arguments are scratch space.
+    """
+    kind = flat.dtype.type
+    one = kind(1)
+    ball = not recipe.euclidean
+    width = delta.shape[0]
+    for k in range(stride):
+        anchor[k] = flat[u * stride + k]
+    own = _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slope, growth)
+    if recipe.softmax:
+        loss = _softmax(growth, m, width, ball, recipe.doublings, pull)
+    else:
+        loss = _hinge(growth, m, width, ball, recipe.margin, pull)
+    alpha = one - own
+    step = recipe.step * weight
+    held = kind(0)
+    if ball:
+        for j in range(width):
+            beta = one - norm[j]
+            f = step * pull[j] / slope[j]
+            g = f / beta
+            f /= alpha
+            own_share[j] = -f * (delta[j] + beta)
+            anchor_share[j] = f * beta
+            pulled[j] = g * alpha
+            held += g * (delta[j] + alpha)
+    else:
+        for j in range(width):
+            f = step * pull[j] / slope[j]
+            own_share[j] = -f
+            anchor_share[j] = f
+            pulled[j] = f
+            held += f
+    if recipe.radial > 0:
+        # penalty (|x| - target)^2 of the two nodes of the pair; Riemannian factor ((1 - |x|^2) / 2)^2
+        factor = recipe.step * recipe.radial * kind(0.5)
+        r = max(math.sqrt(own), kind(1e-6))
+        held += factor * (r - target_u) / r * alpha * alpha
+        r = max(math.sqrt(norm[0]), kind(1e-6))
+        own_share[0] -= factor * (r - target_v) / r * (one - norm[0]) * (one - norm[0])
+    for k in range(stride):
+        held_row[k] = -held * anchor[k]
+    for j in range(m):
+        at = rows[first + j] * stride
+        for k in range(0, stride, 16):
+            blend(moves, (first + j) * stride + k, flat, at + k, anchor, k, held_row,
+                  own_share[j], anchor_share[j], pulled[j])  # fmt: skip
+    at = (first + m) * stride
+    for k in range(stride):
+        moves[at + k] = held_row[k]
+    return loss * weight
+
+
+@njit(**_options)
+def _apply(flat, stride, rows, count, moves, radius):
+    """Adds all moves of a batch to their rows, then brings rows beyond `radius` back onto that sphere."""
+    limit = radius * radius
+    beyond = False
+    for t in range(count):
+        at = rows[t] * stride
+        square = flat.dtype.type(0)
+        for k in range(0, stride, 16):
+            square += add(flat, at + k, moves, t * stride + k)
+        beyond |= square >= limit
+    if not beyond:
+        return
+    for t in range(count):
+        at = rows[t] * stride
+        square = flat.dtype.type(0)
+        for k in range(stride):
+            square += flat[at + k] * flat[at + k]
+        if square >= limit:
+            factor = radius / math.sqrt(square)
+            for k in range(stride):
+                flat[at + k] *= factor
+
+
+@njit(**_options)
+def train_pairs(table, relations, anchors, positives, position, key, batch, weights, targets, recipe):
+    """(sum of the losses, number of negatives used) after updating `table` (n, padded dim) in place, batch by batch.
+
+    Every pair of a batch sees the table as it was before the batch; their moves are added up, then projected.
+    `anchors` and `positives` (pairs,) stand at `position`, `position + 1`, ... of the epoch, which with `key` decides
+    their negatives. `weights` and `targets` (n,) are the pair weight by descendant and the target radius.
+    """
+    stride = table.shape[1]
+    flat = table.reshape(-1)
+    offsets, ancestors, ends, depth, level_starts, level_nodes = relations
+    slots = recipe.negatives + 2
+    width = (slots - 1 + 15) // 16 * 16
+    delta, norm = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
+    slope, growth = np.ones(width, table.dtype), np.ones(width, table.dtype)
+    pull, own_share = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
+    anchor_share, pulled = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
+    anchor, held_row = np.zeros(stride, table.dtype), np.zeros(stride, table.dtype)
+    rows = np.zeros(batch * slots, np.int64)
+    counts = np.zeros(batch, np.int64)
+    moves = np.zeros(batch * slots * stride, table.dtype)
+    mark = np.zeros(table.shape[0], np.int32)
+    loss = 0.0
+    used = 0
+    for start in range(0, anchors.shape[0], batch):
+        size = min(batch, anchors.shape[0] - start)
+        first = 0
+        for p in range(size):
+            i = start + p
+            u = np.int64(anchors[i])
+            m = draw(flat, stride, mark, i + 1, offsets, ancestors, ends, depth, level_starts, level_nodes,
+                     u, np.int64(positives[i]), position + i, key, recipe.negatives, recipe.uniform,
+                     recipe.from_ancestor, rows, first)  # fmt: skip
+            rows[first + m] = u
+            counts[p] = m
+            first += m + 1
+            used += m - 1
+        first = 0
+        for p in range(size):
+            u = np.int64(anchors[start + p])
+            v = np.int64(positives[start + p])
+            weight = weights[v] if recipe.from_ancestor else weights[u]
+            loss += _pair(flat, stride, rows, first, counts[p], u, weight, targets[u], targets[v], recipe, moves,
+                          anchor, held_row, delta, norm, slope, growth, pull, own_share, anchor_share, pulled)  # fmt: skip
+            first += counts[p] + 1
+        _apply(flat, stride, rows, first, moves, recipe.radius)
+    return loss, used
