@@ -11,6 +11,7 @@ from rematch import settings as checked
 from rematch.arms import Arm, arms_of
 from rematch.datasets import load_datasets
 from rematch.devices import resolve as resolve_device
+from rematch.ledger import check_ledger
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
 
@@ -115,6 +116,8 @@ def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, dataset
     package = str(item.get("study", name))
     path = base / "config" / "studies" / f"{package}.yaml"
     study = load_study(path, name, base / "config" / "claims" / f"{package}.yaml")
+    changes = {version.name: [change.name for change in version.changes] for version in study.versions.values()}
+    check_ledger(study.text, changes, [*study.versions, *study.named], f"config/studies/{package}.yaml")
     attribution = _attribution(item.get("attribution", config.get("attribution", {})), study, where)
     chosen = attribution_arms(
         [change.name for change in study.versions[attribution["version"]].changes],

@@ -16,9 +16,14 @@ except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 # One thread for numerical libraries unless a job asks for more; huge pages make large tensors 4 to 5 times faster on virtual machines.
-for name, value in (("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("THP_MEM_ALLOC_ENABLE", "1")):
+for name, value in (
+    ("OMP_NUM_THREADS", "1"),
+    ("OPENBLAS_NUM_THREADS", "1"),
+    ("THP_MEM_ALLOC_ENABLE", "1"),
+):
     os.environ.setdefault(name, value)
 
+BASE = os.path.relpath(workflow.basedir)
 DATASETS = {entry.dataset for entry in EXPERIMENT.entries.values()}
 GENERATED = {name for name in DATASETS if "generate" in EXPERIMENT.datasets[name]}
 ARMS = {arm.name for entry in EXPERIMENT.entries.values() for arm in entry.trained()}
@@ -31,8 +36,7 @@ def one_of(names):
 
 def code_of(*files):
     """All project files that `files` import, as paths from the working directory (which `--directory` may move)."""
-    base = os.path.relpath(workflow.basedir)
-    return [os.path.normpath(os.path.join(base, file)) for file in sources(*files)]
+    return [os.path.normpath(os.path.join(BASE, file)) for file in sources(*files)]
 
 
 def entry(wildcards):
@@ -58,7 +62,11 @@ def data_settings(wildcards):
 def dataset_declaration(wildcards):
     """What `prepare` may know of the data set: all but where its files come from."""
     known = EXPERIMENT.datasets[wildcards.dataset]
-    return {key: value for key, value in known.items() if key not in ("files", "plain", "generate", "citation", "licence")}
+    return {
+        key: value
+        for key, value in known.items()
+        if key not in ("files", "plain", "generate", "citation", "licence")
+    }
 
 
 def recipe(wildcards):
@@ -66,7 +74,12 @@ def recipe(wildcards):
     known = EXPERIMENT.datasets[wildcards.generated]["generate"]
     sizes = known["sizes"]
     size = sizes.get(EXPERIMENT.budget, sizes["demo"])
-    return {"module": known["module"], "seed": known["seed"], "reader": known.get("reader", "plain"), "sizes": size}
+    return {
+        "module": known["module"],
+        "seed": known["seed"],
+        "reader": known.get("reader", "plain"),
+        "sizes": size,
+    }
 
 
 def prepared(study, arm, seed, file):
@@ -81,7 +94,9 @@ def training_data(wildcards):
 
 def evaluation_data(wildcards):
     files = ("train.safetensors", "test.safetensors", "names.parquet")
-    return [prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files]
+    return [
+        prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files
+    ]
 
 
 def contract(wildcards):
@@ -99,17 +114,45 @@ def study_code(module):
 
     def code(wildcards):
         folder = f"rematch/studies/{package(wildcards)}"
-        return code_of("rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py")
+        return code_of(
+            "rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py"
+        )
 
     return code
 
 
 def preparation_code(wildcards):
-    return code_of("rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py")
+    return code_of(
+        "rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py"
+    )
 
 
 def generator_code(wildcards):
-    return code_of("rematch/generated.py", f"rematch/studies/{recipe(wildcards)['module']}/generate.py")
+    return code_of(
+        "rematch/generated.py",
+        f"rematch/studies/{recipe(wildcards)['module']}/generate.py",
+    )
+
+
+def arms_of_study(wildcards):
+    """Arm name -> kind, version, changes, settings and the arm that is trained in its place."""
+    return {
+        arm.name: {
+            "kind": arm.kind,
+            "version": arm.version,
+            "changes": list(arm.changes),
+            "settings": dict(arm.settings),
+            "trained_as": arm.trained_as,
+        }
+        for arm in entry(wildcards).arms.values()
+    }
+
+
+def ledger_text(wildcards):
+    """What verdicts depend on; a `why` is none of it."""
+    text = entry(wildcards).study.text
+    parts = ("metrics", "claims", "tiers", "next_steps", "published", "facts")
+    return {part: text[part] for part in parts if part in text}
 
 
 def run_files(file):
@@ -117,7 +160,10 @@ def run_files(file):
 
     def files(wildcards):
         runs = EXPERIMENT.runs(wildcards.study)
-        return [f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/{file}" for run in runs]
+        return [
+            f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/{file}"
+            for run in runs
+        ]
 
     return files
 

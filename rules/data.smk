@@ -8,14 +8,14 @@ rule fetch:
     output:
         folder=directory("data/{fetched}/raw"),
         listing="data/{fetched}/raw.json",
+    log:
+        "logs/fetch/{fetched}.log",
+    wildcard_constraints:
+        fetched=one_of(DATASETS - GENERATED),
+    localrule: True
     params:
         dataset=lambda wildcards: EXPERIMENT.datasets[wildcards.fetched],
         mirror=EXPERIMENT.mirror,
-    wildcard_constraints:
-        fetched=one_of(DATASETS - GENERATED),
-    log:
-        "logs/fetch/{fetched}.log",
-    localrule: True
     script:
         "../scripts/fetch.py"
 
@@ -27,12 +27,12 @@ rule generate:
     output:
         folder=directory("data/{generated}/raw"),
         listing="data/{generated}/raw.json",
-    params:
-        recipe=recipe,
-    wildcard_constraints:
-        generated=one_of(GENERATED),
     log:
         "logs/generate/{generated}.log",
+    wildcard_constraints:
+        generated=one_of(GENERATED),
+    params:
+        recipe=recipe,
     script:
         "../scripts/generate.py"
 
@@ -47,13 +47,13 @@ rule prepare:
         test="data/{dataset}/prepared/{study}/{view}/{part}/test.safetensors",
         names="data/{dataset}/prepared/{study}/{view}/{part}/names.parquet",
         card="data/{dataset}/prepared/{study}/{view}/{part}/card.json",
+    log:
+        "logs/prepare/{dataset}/{study}/{view}/{part}.log",
     params:
         package=package,
         dataset=dataset_declaration,
         settings=data_settings,
         seed=lambda wildcards: 0 if wildcards.part == "all" else int(wildcards.part),
-    log:
-        "logs/prepare/{dataset}/{study}/{view}/{part}.log",
     script:
         "../scripts/prepare.py"
 

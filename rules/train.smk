@@ -14,9 +14,6 @@ rule train:
         model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
         final="results/runs/{study}/{arm}/{device}/{seed}/final.safetensors",
         manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
-    params:
-        package=package,
-        settings=arm_settings,
     log:
         "logs/train/{study}/{arm}/{device}/{seed}.log",
     threads: threads_of
@@ -24,7 +21,14 @@ rule train:
         gpu=gpus,
         max_seconds=int(EXPERIMENT.max_seconds or 0),
         states=EXPERIMENT.states,
-        show_failures=int(bool(workflow.execution_settings and workflow.execution_settings.keep_going)),
+        show_failures=int(
+            bool(
+                workflow.execution_settings and workflow.execution_settings.keep_going
+            )
+        ),
+    params:
+        package=package,
+        settings=arm_settings,
     script:
         "../scripts/train.py"
 
@@ -39,10 +43,10 @@ rule evaluate:
     output:
         scores="results/runs/{study}/{arm}/{device}/{seed}/scores.csv",
         predictions="results/runs/{study}/{arm}/{device}/{seed}/predictions.parquet",
+    log:
+        "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
     params:
         package=package,
         settings=arm_settings,
-    log:
-        "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
     script:
         "../scripts/evaluate.py"
