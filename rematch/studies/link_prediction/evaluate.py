@@ -47,7 +47,7 @@ def evaluate(
         shape = diagnostics.collapse(h)
         shape |= {f"dirichlet_energy_{i}": diagnostics.dirichlet_energy(x, propagate(graph, x)) for i, x in enumerate(layers, 1)}
         shape["dirichlet_energy"] = shape[f"dirichlet_energy_{len(layers)}"]
-    result.scores.extend(Score(name, value, graph.n, "all") for name, value in shape.items())
+    result.scores.extend(Score(name, value, graph.n) for name, value in shape.items())
     return result
 
 

@@ -159,3 +159,76 @@ def are_edges(indptr, indices, pairs):
                 high = middle
         out[k] = u == v or (low < stop and indices[low] == v)
     return out
+
+
+_WIDTH = 64  # a product of 64 factors in (1, 2] stays below 2^64, far from the largest float32
+
+
+@numba.njit(**_DOT)
+def upper_slopes(scores, weight):
+    """Turns scores s (r, c) right of the diagonal into weight * sigmoid(s), the rest into 0; weight * sum softplus(s), float64.
+
+    exp(-|s|) by range reduction and the Cephes polynomial (error below 2e-7), all in arithmetic that vectorises: library calls
+    of exp and log1p for every pair would cost eight times as much. One logarithm serves 64 pairs: sum log(1 + e) = log prod.
+    """
+    f, one = np.float32, np.float32(1.0)
+    rows, columns = scores.shape
+    exponent = np.empty(_WIDTH, np.int32)
+    power = exponent.view(np.float32)  # the bits of 2^-n written as whole numbers
+    tail = np.empty(_WIDTH, np.float32)
+    loss = 0.0
+    for i in range(rows):
+        row = scores[i]
+        row[: i + 1] = 0.0
+        for start in range(i + 1, columns, _WIDTH):
+            width = min(_WIDTH, columns - start)
+            for c in range(width):
+                x = min(abs(row[start + c]), f(87.0))
+                n = np.int32(x * f(1.44269504) + f(0.5))
+                r = f(n) * f(0.693359375) - x + f(n) * f(-2.12194440e-4)
+                exponent[c] = (np.int32(127) - n) << np.int32(23)
+                p = f(1.9875691500e-4) * r + f(1.3981999507e-3)
+                p = (p * r + f(8.3334519073e-3)) * r + f(4.1665795894e-2)
+                p = (p * r + f(1.6666665459e-1)) * r + f(5.0000001201e-1)
+                tail[c] = p * r * r + r + one
+            product, total = one, f(0.0)
+            for c in range(width):
+                s, e = row[start + c], tail[c] * power[c]
+                total += max(s, f(0.0))
+                product *= one + e
+                q = one / (one + e)
+                row[start + c] = weight * (q if s >= 0 else e * q)
+            loss += total + np.log(np.float64(product))
+    return loss * weight
+
+
+@numba.njit(cache=True, nogil=True)
+def edge_scores(indptr, indices, start, scores):
+    """The scores of a tile (r, n - start) at the edges of rows start .. start + r to columns beyond their row, (k,)."""
+    out = np.empty(indptr[start + scores.shape[0]] - indptr[start], np.float32)
+    k = 0
+    for i in range(scores.shape[0]):
+        for at in range(indptr[start + i], indptr[start + i + 1]):
+            if indices[at] > start + i:
+                out[k] = scores[i, indices[at] - start]
+                k += 1
+    return out[:k]
+
+
+@numba.njit(cache=True, nogil=True)
+def edge_slopes(indptr, indices, start, positive, slopes, weight, negative_weight):
+    """Overwrites the slopes (r, n - start) at edges, treated as negatives so far, by those of positives.
+
+    positive (k,) as `edge_scores` found it. Returns what the exchange adds to the loss, float64.
+    """
+    change, k = 0.0, 0
+    for i in range(slopes.shape[0]):
+        for at in range(indptr[start + i], indptr[start + i + 1]):
+            if indices[at] > start + i:
+                s = np.float64(positive[k])
+                e = np.exp(-abs(s))
+                lost = np.log1p(e) + max(-s, 0.0)  # softplus(-s); softplus(s) is this plus s
+                change += weight * lost - negative_weight * (lost + s)
+                slopes[i, indices[at] - start] = -weight * (e if s >= 0 else 1.0) / (1 + e)
+                k += 1
+    return change

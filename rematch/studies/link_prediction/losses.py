@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
+from rematch.studies.link_prediction import kernels
 from rematch.studies.link_prediction.graph import Graph
 
 CONSTANT = 2 * math.log(2)  # what `cross_entropy` gives a predictor that says 1/2 of every pair
@@ -51,17 +52,17 @@ class _AllPairs(torch.autograd.Function):
     def forward(ctx, h, bias, graph, negative_weight, rows):
         n, edges = graph.n, len(graph.indices) // 2
         weights = 1 / max(edges, 1), negative_weight / max(n * (n - 1) // 2 - edges, 1)
-        loss = torch.zeros((), dtype=torch.float64)
-        gradient, slope = torch.zeros_like(h), torch.zeros((), dtype=torch.float64)
+        tile_of = _compiled_tile if h.device.type == "cpu" and h.dtype == torch.float32 else _torch_tile
+        loss, slope, gradient = 0.0, 0.0, torch.zeros_like(h)
         for start in range(0, n, rows):
-            stop = min(start + rows, n)
-            value, tile = _tile(h[start:stop], h[start:], bias, _edges_of_tile(graph, start, stop, h.device), weights)
+            left, right = h[start : start + rows], h[start:]
+            value, slopes = tile_of(left @ right.T + bias, graph, start, weights)
             loss += value
-            slope += tile.sum(dtype=torch.float64).cpu()
-            gradient[start:stop] += tile @ h[start:]
-            gradient[start:] += tile.T @ h[start:stop]
-        ctx.save_for_backward(gradient, slope.to(h.dtype).to(h.device).expand_as(bias))
-        return loss.to(h.dtype).to(h.device)
+            slope += float(slopes.sum(dtype=torch.float64))
+            gradient[start : start + rows] += slopes @ right
+            gradient[start:] += slopes.T @ left
+        ctx.save_for_backward(gradient, torch.full_like(bias, slope))
+        return torch.tensor(loss, dtype=h.dtype, device=h.device)
 
     @staticmethod
     def backward(ctx, upstream):
@@ -69,31 +70,33 @@ class _AllPairs(torch.autograd.Function):
         return upstream * gradient, upstream * slope, None, None, None
 
 
-def _tile(left: Tensor, right: Tensor, bias: Tensor, edges: Tensor, weights: tuple[float, float]):
-    """The loss of the pairs of left (r, d) with right (c, d), and its derivative by each score (r, c).
+Tile = tuple[float, Tensor]  # the loss of the tile's pairs, and its derivative by each score (r, n - start)
 
-    `right` begins with the rows of `left`; of those pairs only the upper triangle counts, each pair once.
-    `edges` are positions of edges in the flattened tile.
-    """
-    scores = left @ right.T + bias
-    odds = softplus(scores)
-    derivative = torch.sigmoid(scores).mul_(weights[1])
+
+def _compiled_tile(scores: Tensor, graph: Graph, start: int, weights: tuple[float, float]) -> Tile:
+    """The tile of rows start .. start + r against columns start .. n; only pairs right of the diagonal count."""
+    rows = graph.indptr, graph.indices, start
+    array = scores.numpy()
+    positive = kernels.edge_scores(*rows, array)
+    loss = kernels.upper_slopes(array, np.float32(weights[1]))
+    return loss + kernels.edge_slopes(*rows, positive, array, weights[0], weights[1]), scores
+
+
+def _torch_tile(scores: Tensor, graph: Graph, start: int, weights: tuple[float, float]) -> Tile:
+    """The same in torch, for devices and types that the compiled loops do not serve."""
+    edges = _edges_of_tile(graph, start, start + len(scores), scores.device)
     positive = scores.view(-1)[edges]
-    derivative.view(-1)[edges] = torch.sigmoid(-positive) * -weights[0]
-    square = len(left)
+    odds, slopes = softplus(scores), torch.sigmoid(scores).mul_(weights[1])
     odds.view(-1)[edges] = 0
-    odds[:, :square].triu_(1)
-    derivative[:, :square].triu_(1)
-    return (
-        odds.sum(dtype=torch.float64).cpu() * weights[1] + softplus(-positive).sum(dtype=torch.float64).cpu() * weights[0],
-        derivative,
-    )
+    slopes.view(-1)[edges] = torch.sigmoid(-positive) * -weights[0]
+    odds.triu_(1)
+    loss = odds.sum(dtype=torch.float64) * weights[1] + softplus(-positive).sum(dtype=torch.float64) * weights[0]
+    return float(loss), slopes.triu_(1)
 
 
 def _edges_of_tile(graph: Graph, start: int, stop: int, device: torch.device) -> Tensor:
     """Positions, in the flattened (stop - start, n - start) tile, of the edges from row i to a column beyond i."""
-    first, last = graph.indptr[start], graph.indptr[stop]
     row = np.repeat(np.arange(start, stop), graph.degree[start:stop])
-    column = graph.indices[first:last].astype(np.int64)
+    column = graph.indices[graph.indptr[start] : graph.indptr[stop]].astype(np.int64)
     upper = column > row
     return torch.from_numpy((row[upper] - start) * (graph.n - start) + column[upper] - start).to(device)
