@@ -1,8 +1,8 @@
 """The share of every change in the difference between a version and the one before it, with intervals.
 
 leave-one-out: what is lost without the change. one-at-a-time: what it brings alone. shapley: the mean of what it brings
-over orders of switching the changes on (Shapley 1953; Castro et al. 2009), all orders or antithetic pairs of drawn ones.
-Single shares need not add up to the whole; the rest is reported as `interaction`. Shapley shares always do.
+over orders of switching the changes on (Shapley 1953; Castro et al. 2009), all orders or antithetic pairs of drawn
+ones. Single shares need not add up to the whole; the rest is reported as `interaction`. Shapley shares always do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,22 @@ from rematch.comparability import why_not_comparable
 from rematch.statistics import FEWEST_PAIRS, Better, answer, holm, mean_interval, p_value, paired
 from rematch.subsets import is_exact, orders, prefixes
 
-COLUMNS = "study device metric version method change share low high pairs p p_holm answer note".split()
+COLUMNS = [
+    "study",
+    "device",
+    "metric",
+    "version",
+    "method",
+    "change",
+    "share",
+    "low",
+    "high",
+    "pairs",
+    "p",
+    "p_holm",
+    "answer",
+    "note",
+]
 Worth = Callable[[frozenset[str]], np.ndarray]  # set of changes -> metric per seed (seeds,)
 
 
@@ -36,8 +51,8 @@ def attribution(
     """The table with `COLUMNS`: for each metric and each method whose arms were trained, one row per change, and rows
     `total` (the whole difference) and `interaction` (what the single shares leave over).
 
-    `arms`: name -> kind, version, changes, settings, trained_as. `budget` and `seed` are those with which the Shapley arms
-    were drawn. Seeds whose runs are not all there are left out, with a note.
+    `arms`: name -> kind, version, changes, settings, trained_as. `budget` and `seed` are those with which the Shapley
+    arms were drawn. Seeds whose runs are not all there are left out, with a note.
     """
     sets = arm_of_set(arms, version)
     rows = []
@@ -65,7 +80,9 @@ def arm_of_set(arms: Mapping[str, Mapping[str, Any]], version: str) -> dict[froz
     return sets
 
 
-def _by_set(scores, arms, sets: Mapping[frozenset[str], str], metric: str) -> tuple[dict[frozenset[str], np.ndarray], str]:
+def _by_set(
+    scores, arms, sets: Mapping[frozenset[str], str], metric: str
+) -> tuple[dict[frozenset[str], np.ndarray], str]:
     rows = scores[(scores["name"] == metric) & (scores["split"] == "test") & (scores["status"] == "ok")]
     rows = rows[np.isfinite(rows["value"].astype(float))]
     wide = rows.pivot_table(index="seed", columns="arm", values="value", aggfunc="first")
@@ -91,7 +108,9 @@ def _shares(values, changes: Sequence[str], about, budget: int, seed: int, note:
     if all(full - {change} in values for change in changes):
         methods.append(("leave-one-out", {change: values[full] - values[full - {change}] for change in changes}, ""))
     if all(frozenset({change}) in values for change in changes):
-        methods.append(("one-at-a-time", {change: values[frozenset({change})] - values[none] for change in changes}, ""))
+        methods.append(
+            ("one-at-a-time", {change: values[frozenset({change})] - values[none] for change in changes}, "")
+        )
     rows = []
     for method, shares, remark in methods:
         tested = {change: _interval(share) for change, share in shares.items()}
@@ -172,10 +191,11 @@ def sampled_shapley(worth: Worth, drawn: Sequence[Sequence[str]]) -> dict[str, n
 
 
 def order_interval(parts: np.ndarray, level: float = 0.95) -> tuple[float, float, float, float]:
-    """Mean, interval and p value of gains `(order pairs, seeds)`, with the uncertainty of seeds and of the draw of orders.
+    """Mean, interval and p value of gains `(order pairs, seeds)`, with the uncertainty of seeds and of the draw of
+    orders.
 
-    Variance of the mean: (MS_orders + MS_seeds) / (orders * seeds) (two-way layout; the residual is counted twice, so it
-    errs on the wide side), degrees of freedom after Satterthwaite (1946).
+    Variance of the mean: (MS_orders + MS_seeds) / (orders * seeds) (two-way layout; the residual is counted twice, so
+    it errs on the wide side), degrees of freedom after Satterthwaite (1946).
     """
     orders_drawn, seeds = parts.shape
     mean = float(parts.mean())

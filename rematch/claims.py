@@ -87,7 +87,8 @@ def check_claims(
     arms: Iterable[str],
     file: str,
 ) -> None:
-    """Raises `ValueError` with one line if a claim is malformed or names a metric, change, version or arm that is not there.
+    """Raises `ValueError` with one line if a claim is malformed or names a metric, change, version or arm that is not
+    there.
 
     `arms` are the arms that the study file declares (versions, references, controls, baselines), trained or not.
     """
@@ -126,7 +127,9 @@ def _claim(item: Any, file: str) -> Claim:
     check_source(item["source"], where)
     ways = [key for key in ("test", "all_of", "untestable") if key in item]
     if len(ways) != 1:
-        raise ValueError(f"{where}: expected exactly one of test, all_of, untestable, found {', '.join(ways) or 'none'}")
+        raise ValueError(
+            f"{where}: expected exactly one of test, all_of, untestable, found {', '.join(ways) or 'none'}"
+        )
     tests: list[Any] = {"test": lambda: [item["test"]], "all_of": lambda: item["all_of"], "untestable": list}[ways[0]]()
     if ways[0] != "untestable" and not (isinstance(tests, list) and tests):
         raise ValueError(f"{where}: all_of: expected a list of tests")
@@ -174,7 +177,9 @@ def _test(item: Any, where: str) -> Test:
         raise ValueError(f"{where}: test: is must be one of {', '.join(WORDS)}, found {word}")
     bounded = low > -math.inf or high < math.inf
     if bounded == (word is not None):
-        raise ValueError(f"{where}: test: expected a threshold ({', '.join(BOUNDS)}) or `is`, found {'both' if word else 'none'}")
+        raise ValueError(
+            f"{where}: test: expected a threshold ({', '.join(BOUNDS)}) or `is`, found {'both' if word else 'none'}"
+        )
     changes = _changes(item, where)
     sided = bool(changes) or "against" in item or "against_device" in item
     relation = item.get("relation", "difference" if word or sided else "value")

@@ -11,7 +11,8 @@ def why_not_comparable(
 ) -> str:
     """The reason why `metric` must not be compared between two arms with these settings; empty if it may.
 
-    A metric lists in `depends_on` the settings its scale depends on (temperature, batch, normalisation, weights, split).
+    A metric lists in `depends_on` the settings its scale depends on (temperature, batch, normalisation, weights,
+    split).
     """
     differing = [key for key in metrics.get(metric, {}).get("depends_on", []) if before.get(key) != after.get(key)]
     if not differing:

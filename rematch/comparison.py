@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,26 @@ from rematch.statistics import (
     sample_interval,
 )
 
-COLUMNS = (
-    "study device metric before after before_mean after_mean difference low high pairs samples improvement_probability "
-    "effect p p_holm answer note"
-).split()
+COLUMNS = [
+    "study",
+    "device",
+    "metric",
+    "before",
+    "after",
+    "before_mean",
+    "after_mean",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "samples",
+    "improvement_probability",
+    "effect",
+    "p",
+    "p_holm",
+    "answer",
+    "note",
+]
 NOT_COMPARABLE = "not comparable"
 
 
@@ -53,12 +70,15 @@ def comparison(
 
 
 def arm_pairs(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Each version with the one before it, the last with v1, then every reference, control and baseline with its version."""
+    """Each version with the one before it, the last with v1, then every reference, control and baseline with its
+    version."""
     versions = [name for name, arm in arms.items() if arm["kind"] == "version"]
-    chain = list(zip(versions, versions[1:], strict=False))
+    chain = list(pairwise(versions))
     if len(versions) > 2:
         chain.append((versions[0], versions[-1]))
-    beside = [name for kind in ("reference", "control", "baseline") for name, arm in arms.items() if arm["kind"] == kind]
+    beside = [
+        name for kind in ("reference", "control", "baseline") for name, arm in arms.items() if arm["kind"] == kind
+    ]
     return chain + [(arms[name]["version"], name) for name in beside if arms[name]["version"] in versions]
 
 
@@ -125,13 +145,17 @@ def _measured(metric, metrics, arms, before, after, one, other, interval):
 def sample_comparison(before: pd.DataFrame, after: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> pd.DataFrame:
     """Test RMSE of two runs of one seed, overall and per group, with an interval that resamples samples.
 
-    `before` and `after`: columns sample, target, prediction and, optional, group. Columns of the result: group, n, before,
-    after, difference, low, high, answer. It tells how sure this one pair of models is on these samples, not how a new
-    training would do; groups with fewer than 30 samples get no answer (S4-91).
+    `before` and `after`: columns sample, target, prediction and, optional, group. Columns of the result: group, n,
+    before, after, difference, low, high, answer. It tells how sure this one pair of models is on these samples, not
+    how a new training would do; groups with fewer than 30 samples get no answer (S4-91).
     """
-    both = before.merge(after[["sample", "prediction"]], on="sample", suffixes=("_before", "_after"), validate="one_to_one")
+    both = before.merge(
+        after[["sample", "prediction"]], on="sample", suffixes=("_before", "_after"), validate="one_to_one"
+    )
     if len(both) != len(before) or len(both) != len(after):
-        raise ValueError(f"predictions: expected the same samples, found {len(before)} and {len(after)}, {len(both)} shared")
+        raise ValueError(
+            f"predictions: expected the same samples, found {len(before)} and {len(after)}, {len(both)} shared"
+        )
     parts = [("all", both)]
     if "group" in both:
         parts += [(str(name), part) for name, part in both.groupby("group", sort=True, observed=True)]

@@ -18,8 +18,9 @@ from rematch.statistics import FEWEST_SAMPLES
 class Evidence:
     """All that is known about one study when verdicts are reached.
 
-    `scores`: columns arm, device, seed, split, name, value, n, status. `arms`: name -> kind, version, changes, settings,
-    trained_as. `metrics`: the study's metrics and those of every run. `benchmarks`: columns program, name, value.
+    `scores`: columns arm, device, seed, split, name, value, n, status. `arms`: name -> kind, version, changes,
+    settings, trained_as. `metrics`: the study's metrics and those of every run. `benchmarks`: columns program, name,
+    value.
     """
 
     study: str
@@ -50,7 +51,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Measured:
-    """The quantity of a claim. `values` is `(seeds,)`; `problem` says why a verdict cannot be reached, in one of two ways."""
+    """The quantity of a claim. `values` is `(seeds,)`; `problem` says why a verdict cannot be reached, in one of two
+    ways."""
 
     values: np.ndarray
     arm: str = ""
@@ -73,6 +75,8 @@ def measure(test: Test, evidence: Evidence) -> Measured:
     if test.benchmark:
         return _benchmark(test, evidence)
     arm, against, note = arms_of_test(test, evidence.arms)
+    if not arm and len(test.changes) > 1 and test.relation in ("difference", "relative_change"):
+        return _summed(test, evidence, note)
     if not arm:
         return _missing(note)
     found = evidence.values(test.metric, arm, test.split, test.device)
@@ -105,6 +109,16 @@ def measure(test: Test, evidence: Evidence) -> Measured:
     )
 
 
+def _summed(test: Test, evidence: Evidence, reason: str) -> Measured:
+    """Several changes that no arm has or lacks together: the sum of their single effects, seed by seed."""
+    parts = [measure(replace(test, changes=(change,)), evidence) for change in test.changes]
+    if any(part.verdict for part in parts) or len({len(part.values) for part in parts}) > 1:
+        return _missing(next((part.problem for part in parts if part.verdict), reason))
+    note = "sum of the single effects; what the changes do to each other was not measured"
+    values = np.sum([part.values for part in parts], axis=0)
+    return replace(parts[0], values=values, against=" and ".join(part.against for part in parts), note=note)
+
+
 def related(relation: str, after: np.ndarray, before: np.ndarray) -> np.ndarray:
     """The quantity of a relation, seed by seed `(seeds,)`; a relative change is a share of the size of `before`."""
     if relation == "ratio":
@@ -129,6 +143,8 @@ def arms_of_test(test: Test, arms: Mapping[str, Mapping[str, Any]]) -> tuple[str
     if not whole:
         return "", "", f"{test.version} is not part of this experiment"
     chosen, every = frozenset(test.changes), frozenset(arms[whole]["changes"])
+    if not chosen <= every:
+        return "", "", f"{test.version} has no change {' and '.join(sorted(chosen - every))}"
     by_set = {
         frozenset(arm["changes"]): name
         for name, arm in reversed(list(arms.items()))
@@ -139,7 +155,11 @@ def arms_of_test(test: Test, arms: Mapping[str, Mapping[str, Any]]) -> tuple[str
         return whole, without, "left out of the version"
     if alone and parent and test.via != "leave-one-out":
         return alone, parent, "added alone to the version before"
-    return "", "", f"no arm with or without {' and '.join(test.changes)} was trained; see `attribution` in the configuration"
+    return (
+        "",
+        "",
+        f"no arm with or without {' and '.join(test.changes)} was trained; see `attribution` in the configuration",
+    )
 
 
 def _parent(version: str, arms: Mapping[str, Mapping[str, Any]]) -> str:
@@ -154,7 +174,9 @@ def _benchmark(test: Test, evidence: Evidence) -> Measured:
     rows = rows[(rows["program"] == test.benchmark) & (rows["name"] == test.metric)]
     if rows.empty:
         return _missing(f"run `python benchmarks/{test.benchmark}.py`, which prints {test.metric}")
-    return Measured(rows["value"].to_numpy(float)[-1:], arm=f"benchmarks/{test.benchmark}.py", arm_mean=rows["value"].iloc[-1])
+    return Measured(
+        rows["value"].to_numpy(float)[-1:], arm=f"benchmarks/{test.benchmark}.py", arm_mean=rows["value"].iloc[-1]
+    )
 
 
 def _missing(reason: str) -> Measured:

@@ -1,4 +1,5 @@
-"""One call that checks everything a study file says about evidence. Standard library only, for the Snakefile's parse."""
+"""One call that checks everything a study file says about evidence. Standard library only, for the Snakefile's
+parse."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ from rematch.tiers import read_next_steps, read_published, read_tiers
 def check_ledger(
     text: Mapping[str, Any], changes_by_version: Mapping[str, Iterable[str]], arms: Iterable[str], file: str
 ) -> None:
-    """Raises `ValueError` with one line for the first mistake in claims, tiers, next_steps, published, facts or metrics.
+    """Raises `ValueError` with one line for the first mistake in metrics, claims, tiers, next steps, published, facts.
 
-    `text` is the study file with its ledger merged in; `arms` are the arms it declares (versions, references, controls).
+    `text` is the study file with its ledger merged in; `arms` are the arms it declares (versions, references,
+    controls).
     """
     metrics, arms = text["metrics"], [*arms]
     check_metrics(metrics, file)
@@ -24,7 +26,9 @@ def check_ledger(
     scales = read_tiers(text.get("tiers", []), metrics, file)
     for scale in scales:
         if scale.arm not in arms:
-            raise ValueError(f"{file}: tiers: {scale.name}: arm {scale.arm} is unknown; known: {', '.join(sorted(arms))}")
+            raise ValueError(
+                f"{file}: tiers: {scale.name}: arm {scale.arm} is unknown; known: {', '.join(sorted(arms))}"
+            )
     read_next_steps(text.get("next_steps", []), [claim.id for claim in read_claims(claims, file)], scales, file)
     read_published(text.get("published", []), file)
     read_facts(text.get("facts", []), file)

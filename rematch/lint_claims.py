@@ -1,7 +1,7 @@
 """Claims and stated facts checked against each other by arithmetic, before anything is trained.
 
-`python -m rematch.lint_claims config/claims/*.yaml` prints what it finds. Standard library and PyYAML only. A finding is no
-error of ours: it is a contradiction in a source document, and it belongs in the report with its rows.
+`python -m rematch.lint_claims config/claims/*.yaml` prints what it finds. Standard library and PyYAML only. A finding
+is no error of ours: it is a contradiction in a source document, and it belongs in the report with its rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,8 @@ def lint(text: Mapping[str, Any], study: str, file: str = "") -> list[Finding]:
     for item in read_facts(text.get("facts", []), file):
         values = {key: _resolved(value, ranges) for key, value in item.items()}
         agrees, sentence = CHECKS[item["check"]].run(values)
+        if "what" in item and "what" not in CHECKS[item["check"]].needs:
+            sentence = f"{item['what']}: {sentence}"
         findings.append(Finding(study, item["check"], item["source"], "agrees" if agrees else "contradicts", sentence))
     return findings + [Finding(study, *found) for found in _claims_among_themselves(claims)]
 
@@ -73,7 +75,8 @@ def _range(value: Any) -> Range:
 
 
 def _show(ends: Range) -> str:
-    return f"{ends[0]:.4g}" if ends[0] == ends[1] else f"{ends[0]:.4g} to {ends[1]:.4g}"
+    low, high = (f"{end:,.0f}" if abs(end) >= 1000 else f"{end:.4g}" for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _pearson(item: Mapping[str, Any]) -> tuple[bool, str]:
@@ -113,7 +116,9 @@ def _product(item: Mapping[str, Any]) -> tuple[bool, str]:
     low, high = math.prod(factor[0] for factor in factors), math.prod(factor[1] for factor in factors)
     stated, tolerance = _range(item["stated"]), item.get("tolerance", 0.01)
     unit = f" {item['unit']}" if "unit" in item else ""
-    text = f"{' x '.join(_show(factor) for factor in factors)} = {_show((low, high))}{unit}; stated: {_show(stated)}{unit}"
+    text = (
+        f"{' x '.join(_show(factor) for factor in factors)} = {_show((low, high))}{unit}; stated: {_show(stated)}{unit}"
+    )
     if item.get("ends", False):
         pairs = ((low, stated[0]), (high, stated[1]))
         return all(math.isclose(found, end, rel_tol=tolerance) for found, end in pairs), text
@@ -140,7 +145,7 @@ def _tree(item: Mapping[str, Any]) -> tuple[bool, str]:
 
 def _parameters(item: Mapping[str, Any]) -> tuple[bool, str]:
     layers = item["layers"]
-    found = sum((before + 1) * after for before, after in zip(layers, layers[1:], strict=False))
+    found = sum((before + 1) * after for before, after in pairwise(layers))
     text = f"layers {'-'.join(map(str, layers))} have {found:,} parameters; stated: {item['stated']:,}"
     return math.isclose(found, item["stated"], rel_tol=item.get("tolerance", 0.02)), text
 
@@ -149,7 +154,7 @@ def _thresholds(item: Mapping[str, Any]) -> tuple[bool, str]:
     stated = [_range(one) for one in item["stated"]]
     low, high = max(one[0] for one in stated), min(one[1] for one in stated)
     common = f"common to all: {_show((low, high))}" if low <= high else "no value meets them all"
-    text = f"{item.get('what', 'thresholds')}: {'; '.join(_show(one) for one in stated)}; {common}"
+    text = f"{'; '.join(_show(one) for one in stated)}; {common}"
     return all(one == stated[0] for one in stated), text
 
 
@@ -226,9 +231,12 @@ def _claims_among_themselves(claims: Sequence[Claim]) -> list[tuple[str, str, st
             text = f"{claim.id} expects {wished}, its own test asks for {asked}"
             found.append(("own-test", claim.source, "contradicts", text))
     for (one, first), (other, second) in combinations(single, 2):
-        sides = [(test.metric, test.relation, test.arm, test.against, test.changes, test.device) for test in (first, second)]
+        sides = [
+            (test.metric, test.relation, test.arm, test.against, test.changes, test.device) for test in (first, second)
+        ]
         if sides[0] == sides[1] and (first.high < second.low or second.high < first.low):
-            text = f"{one.id} and {other.id} cannot both hold: {_show((first.low, first.high))}; {_show((second.low, second.high))}"
+            asked = f"{_show((first.low, first.high))}; {_show((second.low, second.high))}"
+            text = f"{one.id} and {other.id} cannot both hold: {asked}"
             found.append(("claims-exclude", f"{one.source}, {other.source}", "contradicts", text))
     return found
 

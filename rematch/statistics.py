@@ -1,7 +1,8 @@
 """Paired statistics of two arms: how large the difference is, how sure we can be, and the word for it.
 
-The interval is Student's t over the paired differences. It was chosen by measurement (`benchmarks/calibration.py`): with
-5 and 10 pairs the BCa bootstrap covers the truth in 80-90 % of trials where 95 % are announced, Student's t in 95-97 %.
+The interval is Student's t over the paired differences. It was chosen by measurement (`benchmarks/calibration.py`):
+with 5 and 10 pairs the BCa bootstrap covers the truth in 80-90 % of trials where 95 % are announced, Student's t in
+95-97 %.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 Interval = Literal["t", "bca"]
 Better = Literal["lower", "higher"]
@@ -103,19 +103,26 @@ def standardised(difference) -> float:
 
 
 def constant(values: np.ndarray) -> bool:
-    """Whether values differ by no more than rounding of their size."""
-    scale = float(np.abs(values).max(initial=0.0))
-    return bool(np.ptp(values) <= 8 * np.finfo(float).eps * scale)
+    """Whether values differ by no more than rounding: 1e-12 of their size, since differences inherit that of their
+    parts."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max(initial=0.0))
 
 
 def holm(p_values) -> np.ndarray:
-    """Holm-adjusted p values `(n,)`; a nan (no test made) stays nan and does not count as a test."""
+    """Holm-adjusted p values (Holm 1979) `(..., n)`, corrected along the last axis: the i-th smallest of m, counted
+    from 0,
+    times m - i, never below the ones before it, at most 1. A nan (no test made) stays nan and does not count as a test.
+
+    statsmodels' `multipletests` gives the same numbers (tested) but collects garbage on each call, up to 0.2 s.
+    """
     p_values = np.asarray(p_values, dtype=float)
-    adjusted = np.full_like(p_values, np.nan)
-    tested = ~np.isnan(p_values)
-    if tested.any():
-        adjusted[tested] = multipletests(p_values[tested], method="holm")[1]
-    return adjusted
+    order = np.argsort(p_values, axis=-1)  # nan comes last
+    ranked = np.take_along_axis(p_values, order, axis=-1)
+    left = np.count_nonzero(~np.isnan(p_values), axis=-1, keepdims=True) - np.arange(p_values.shape[-1])
+    adjusted = np.minimum(np.maximum.accumulate(left * ranked, axis=-1), 1.0)
+    result = np.empty_like(p_values)
+    np.put_along_axis(result, order, adjusted, axis=-1)
+    return result
 
 
 def answer(result: Paired, better: Better, equal_within: float = 0.0, p_holm: float | None = None) -> str:

@@ -13,8 +13,8 @@ METHODS = ("none", "leave-one-out", "one-at-a-time", "shapley")
 def attribution_arms(changes: Sequence[str], method: str, arms: int = 0, seed: int = 0) -> list[frozenset[str]]:
     """The sets of changes that must be trained besides v1 (no change) and v2 (all of them), in a fixed order.
 
-    leave-one-out: all but one. one-at-a-time: exactly one. shapley: all 2^k sets if they fit the budget `arms` (v1 and v2
-    counted in), otherwise those that the `orders` pass through. `seed` draws the orders.
+    leave-one-out: all but one. one-at-a-time: exactly one. shapley: all 2^k sets if they fit the budget `arms` (v1
+    and v2 counted in), otherwise those that the `orders` pass through. `seed` draws the orders.
     """
     changes = _checked(changes, method)
     full = frozenset(changes)

@@ -1,7 +1,7 @@
 """Success tiers, next steps and published numbers of a study, checked, and which tier a set of values reaches.
 
-Standard library only. A *ladder* has levels that each ask at least as much as the one before (minimum, target, stretch).
-*states* are named regions (good, collapsed); what lies in none of them is `undefined`.
+Standard library only. A *ladder* has levels that each ask at least as much as the one before (minimum, target,
+stretch). *states* are named regions (good, collapsed); what lies in none of them is `undefined`.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def _check_monotone(scale: Scale, where: str) -> None:
             if other is None:
                 raise ValueError(f"{where}: {harder.name} drops {criterion.metric}, which {easier.name} asks for")
             if other.low < criterion.low or other.high > criterion.high:
-                raise ValueError(f"{where}: not monotone: {harder.name} ({other}) asks less than {easier.name} ({criterion})")
+                raise ValueError(
+                    f"{where}: not monotone: {harder.name} ({other}) asks less than {easier.name} ({criterion})"
+                )
 
 
 @dataclass(frozen=True)

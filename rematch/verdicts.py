@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,33 @@ import pandas as pd
 from rematch import tiers
 from rematch.claims import Claim, Test, read_claims
 from rematch.evidence import Evidence, Measured, measure, too_few_samples
+from rematch.published import WORST_FIRST, PublishedVerdict, about, holds, published_verdicts
 from rematch.run_metrics import RUN_METRICS
 from rematch.statistics import FEWEST_PAIRS, answer, holm, mean_interval, p_value, paired
 
-COLUMNS = (
-    "study claim source says expected tier test arm against measured low high pairs p p_holm controls verdict reason "
-    "published published_verdict next_step"
-).split()
-# A claim of several parts: the first of these that any part has is the verdict of the whole.
-WORST_FIRST = ("refuted", "not comparable", "not testable here", "circular", "inconclusive", "supported")
+COLUMNS = [
+    "study",
+    "claim",
+    "source",
+    "says",
+    "expected",
+    "tier",
+    "test",
+    "arm",
+    "against",
+    "measured",
+    "low",
+    "high",
+    "pairs",
+    "p",
+    "p_holm",
+    "controls",
+    "verdict",
+    "reason",
+    "published",
+    "published_verdict",
+    "next_step",
+]
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,9 @@ def judge(test: Test, evidence: Evidence) -> Judged:
     low, high = mean_interval(measured.values)
     item = Judged(test, measured, low, high, p=_p(test, measured.values))
     if test.exact or test.benchmark:
-        return replace(item, p=np.nan, verdict="supported" if holds(test, measured.mean, evidence.metrics) else "refuted")
+        return replace(
+            item, p=np.nan, verdict="supported" if holds(test, measured.mean, evidence.metrics) else "refuted"
+        )
     circular, shown = control_check(test, measured, evidence)
     item = replace(item, controls=shown)
     if circular:
@@ -92,15 +112,19 @@ def _bound_verdict(item: Judged) -> str:
 
 
 def _word_verdict(item: Judged, metrics: Mapping[str, Any]) -> str:
-    about = _about(item.test.metric, metrics)
-    better, band = about["better"], about.get("equal_within", 0.0)
+    known = about(item.test.metric, metrics)
+    better, band = known["better"], known.get("equal_within", 0.0)
     values = item.measured.values
     found = answer(paired(np.zeros_like(values), values), better, band, item.p_holm)
     if item.test.word == found:
         return "supported"
     if item.test.word == "not-worse":
         within = item.low >= -band if better == "higher" else item.high <= band
-        return "supported" if found in ("better", "equal") or within else ("refuted" if found == "worse" else "inconclusive")
+        return (
+            "supported"
+            if found in ("better", "equal") or within
+            else ("refuted" if found == "worse" else "inconclusive")
+        )
     return "inconclusive" if found == "inconclusive" else "refuted"
 
 
@@ -117,21 +141,11 @@ def _p(test: Test, values: np.ndarray) -> float:
     return min(1.0, 2 * min(p_value(values, bound, opposite[side]) for bound, side in bounds))
 
 
-def holds(test: Test, value: float, metrics: Mapping[str, Any]) -> bool:
-    """Whether a single number, taken at its word, meets the test."""
-    if not test.word:
-        return test.low <= value <= test.high
-    about = _about(test.metric, metrics)
-    gain = value if about["better"] == "higher" else -value
-    band = about.get("equal_within", 0.0)
-    return {"better": gain > band, "worse": gain < -band, "equal": abs(gain) <= band, "not-worse": gain >= -band}[test.word]
-
-
 def control_check(test: Test, measured: Measured, evidence: Evidence) -> tuple[str, str]:
     """Why the claim is circular (empty if it is not), and what the controls reached.
 
-    Circular: the arm meets the test, and a control that must fail meets it too. Vacuous: a baseline that learns nothing is
-    at least as good as the arm.
+    Circular: the arm meets the test, and a control that must fail meets it too. Vacuous: a baseline that learns
+    nothing is at least as good as the arm.
     """
     names = test.controls if test.controls is not None else _controls(test, evidence)
     meets = holds(test, measured.mean, evidence.metrics)
@@ -164,68 +178,8 @@ def _controls(test: Test, evidence: Evidence) -> list[str]:
 
 
 def _as_good(test: Test, control: Measured, measured: Measured, metrics: Mapping[str, Any]) -> bool:
-    higher = _about(test.metric, metrics)["better"] == "higher"
+    higher = about(test.metric, metrics)["better"] == "higher"
     return control.arm_mean >= measured.arm_mean if higher else control.arm_mean <= measured.arm_mean
-
-
-def _about(metric: str, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    return metrics.get(metric) or RUN_METRICS[metric]
-
-
-class PublishedVerdict(NamedTuple):
-    """What a document's own numbers say about a claim: value and verdict, both as text."""
-
-    value: str
-    verdict: str
-    reason: str
-
-
-def published_verdicts(
-    claims: Sequence[Claim], published: Sequence[tiers.Published], metrics: Mapping[str, Any], kind: str = "measured"
-) -> dict[str, PublishedVerdict]:
-    """Claim id -> verdict from published numbers of one kind (`measured`, or `wish` to see what the wishes would prove).
-
-    Published numbers are single runs: there is no interval, the number is taken at its word. Ranges are carried through
-    the arithmetic; a test that holds in one part of the range only is inconclusive, and so is one whose numbers have caveats.
-    """
-    numbers = {(entry.arm, entry.metric): entry for entry in published if entry.kind == kind}
-    if kind == "wish":  # a wish is about the new version; the old one's numbers are the measured ones
-        measured = {(entry.arm, entry.metric): entry for entry in published if entry.kind == "measured"}
-        numbers = {**{key: entry for key, entry in measured.items() if key[0] == "v1"}, **numbers}
-    found = {}
-    for claim in claims:
-        parts = [_published_part(test, numbers, metrics) for test in claim.tests]
-        if parts and all(part is not None for part in parts):
-            verdict = next(word for word in WORST_FIRST if any(part.verdict == word for part in parts))
-            reasons = "; ".join(part.reason for part in parts if part.verdict == verdict and part.reason)
-            found[claim.id] = PublishedVerdict("; ".join(part.value for part in parts), verdict, reasons)
-    return found
-
-
-def _published_part(test: Test, numbers: Mapping[tuple[str, str], tiers.Published], metrics) -> PublishedVerdict | None:
-    own = numbers.get((test.arm, test.metric))
-    other = numbers.get((test.against or "", test.metric))
-    if test.changes or own is None or (test.relation != "value" and other is None):
-        return None
-    ends = _carried(test.relation, own, other)
-    held = {holds(test, end, metrics) for end in ends}
-    value = f"{ends[0]:.4g}" if ends[0] == ends[1] else f"{ends[0]:.4g} to {ends[1]:.4g}"
-    caveats = [caveat for entry in (own, other) if entry for caveat in entry.caveats]
-    if len(held) == 2 or caveats:
-        reason = ", ".join(dict.fromkeys(caveats)) or "one end of the published range meets the test, the other does not"
-        return PublishedVerdict(value, "inconclusive", reason)
-    return PublishedVerdict(value, "supported" if held == {True} else "refuted", f"published single run, {own.source}")
-
-
-def _carried(relation: str, own: tiers.Published, other: tiers.Published | None) -> tuple[float, float]:
-    """Smallest and largest value of a relation between two published ranges."""
-    if relation == "value" or other is None:
-        return own.low, own.high
-    if relation == "difference":
-        return own.low - other.high, own.high - other.low
-    ratios = [a / b for a in (own.low, own.high) for b in (other.low, other.high)]
-    shift = 1.0 if relation == "relative_change" else 0.0
-    return min(ratios) - shift, max(ratios) - shift
 
 
 def tier_table(study: str, text: Mapping[str, Any], evidence: Evidence) -> pd.DataFrame:
@@ -245,16 +199,6 @@ def tier_table(study: str, text: Mapping[str, Any], evidence: Evidence) -> pd.Da
         do = [f"{step.do} ({step.source})" for step in steps if step.scale == scale.name and tier in step.tiers]
         rows.append((study, scale.name, scale.arm, tier, f"{same} of {len(values)}", missed, " ".join(do)))
     return pd.DataFrame(rows, columns=["study", "scale", "arm", "tier", "seeds", "missed", "next_step"])
-
-
-def published_tiers(scales: Sequence[tiers.Scale], published: Sequence[tiers.Published]) -> dict[str, str]:
-    """Scale -> tier that the published measured numbers of its arm reach."""
-    return {
-        scale.name: tiers.reached(
-            scale, {one.metric: one.low for one in published if one.arm == scale.arm and one.kind == "measured"}
-        )[0]
-        for scale in scales
-    }
 
 
 def describe(test: Test) -> str:
