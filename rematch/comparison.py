@@ -108,7 +108,10 @@ def _runs(scores: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], arm: str,
     """Columns value, n, status indexed by seed; a failed run has one row per metric or a row without a name."""
     trained = arms.get(arm, {}).get("trained_as") or arm
     rows = scores[(scores["arm"] == trained) & ((scores["name"] == metric) | (scores["status"] != "ok"))]
-    return rows.drop_duplicates("seed").set_index("seed")[["value", "n", "status"]].sort_index()
+    seeds = sorted(scores.loc[scores["arm"] == trained, "seed"].unique())
+    table = rows.drop_duplicates("seed").set_index("seed")[["value", "n", "status"]]
+    # a run whose test part has no sample of a bin lacks the bin's score; the run itself is there
+    return table.reindex(seeds).fillna({"status": "ok"}) if len(table) else table
 
 
 def _refuse_unequal_seeds(study, metric, before, after, one: pd.DataFrame, other: pd.DataFrame) -> None:
