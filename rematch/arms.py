@@ -1,4 +1,4 @@
-"""The arms of a study: versions, leave-one-out, one-at-a-time and subset arms, references and controls, with resolved settings."""
+"""The arms of a study: versions, leave-one-out, one-at-a-time and subset arms, references, controls."""
 
 from __future__ import annotations
 

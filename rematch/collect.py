@@ -1,4 +1,4 @@
-"""All runs of one study in three long tables, one value a row: scores, histories, timings. Failed runs keep a row with their reason."""
+"""All runs of one study in long tables, one value a row. Failed runs keep a row with their reason."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ RUN = ("study", "arm", "device", "seed")
 
 
 def collect(study: str, folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """`scores` (study, arm, device, seed, split, name, value, n, status), `histories`, `timings` and `manifests` of the run folders.
+    """Tables `scores`, `histories`, `timings` and `manifests` of the run folders.
 
+    `scores` has the columns study, arm, device, seed, split, name, value, n, status.
     A run folder is `results/runs/<study>/<arm>/<device>/<seed>`.
     """
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in folders]
@@ -41,13 +42,17 @@ def collect(study: str, folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 def wide(scores: pd.DataFrame, settings: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """One row per run: every score a column, then every setting of its arm (lists as text)."""
-    named = scores.assign(name=scores["name"].where(scores["split"] == "test", scores["split"] + "_" + scores["name"].astype(str)))
+    named = scores.assign(
+        name=scores["name"].where(scores["split"] == "test", scores["split"] + "_" + scores["name"].astype(str))
+    )
     measured = named[named["name"].notna() & named["value"].notna()]
     index = [*RUN, "status"]
     table = measured.pivot_table(index=index, columns="name", values="value", aggfunc="first", sort=False).reset_index()
     failed = scores[scores["status"] != "ok"][index].drop_duplicates()
     table = pd.concat([table, failed], ignore_index=True).drop_duplicates(list(RUN))
-    setting = pd.DataFrame([{"arm": arm} | {f"set_{k}": _cell(v) for k, v in values.items()} for arm, values in settings.items()])
+    setting = pd.DataFrame(
+        [{"arm": arm} | {f"set_{k}": _cell(v) for k, v in values.items()} for arm, values in settings.items()]
+    )
     return table.merge(setting, on="arm", how="left").sort_values(list(RUN), ignore_index=True)
 
 
@@ -88,7 +93,9 @@ def _costs(keys: Sequence[tuple[str, str, str, int]], manifests: Sequence[dict[s
     return pd.DataFrame(rows, columns=[*RUN, "split", "name", "value", "n", "status"])
 
 
-def _training_scores(manifests: Sequence[dict[str, Any]], histories: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+def _training_scores(
+    manifests: Sequence[dict[str, Any]], histories: pd.DataFrame, timings: pd.DataFrame
+) -> pd.DataFrame:
     """What training cost and how it went, by the criterion that most runs share."""
     criteria = pd.Series([tuple(manifest["criterion"]) for manifest in manifests if manifest.get("criterion")])
     if criteria.empty or histories.empty or timings.empty:
@@ -99,7 +106,7 @@ def _training_scores(manifests: Sequence[dict[str, Any]], histories: pd.DataFram
 
 
 def collect_run(study: str, settings: dict[str, dict[str, Any]], files: Sequence[str], outputs: Sequence[str]) -> None:
-    """Writes scores, histories, timings, manifests and the wide table of runs as CSV, in the order of the rule's outputs."""
+    """Writes scores, histories, timings, manifests and the wide table of runs as CSV, in this order."""
     tables = collect(study, [Path(file).parent for file in files])
     tables["runs"] = wide(tables["scores"], settings)
     for name, output in zip(("scores", "histories", "timings", "manifests", "runs"), outputs, strict=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rematch.study import LABEL
 from rematch.yamlfile import load_mapping
+
+_FILE = re.compile(r"[^\W.][^/\\\0]*")  # no folder, not hidden: hidden names are those of unfinished downloads
 
 
 def load_datasets(folder: Path) -> dict[str, Mapping[str, Any]]:
@@ -54,5 +57,5 @@ def _check_source(item: Any, where: str, needed: tuple[str, ...]) -> None:
                 raise ValueError(f"{where}: files: {key} is missing in {file!r:.80}")
         if ("sha256" in file) == ("git_blob" in file):
             raise ValueError(f"{where}: files: {file['name']}: expected one checksum, sha256 or git_blob")
-        if not isinstance(file["name"], str) or Path(file["name"]).name != file["name"]:
+        if not isinstance(file["name"], str) or not _FILE.fullmatch(file["name"]):
             raise ValueError(f"{where}: files: name: expected a plain file name, found {file['name']!r}")

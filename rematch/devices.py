@@ -48,7 +48,9 @@ def open_device(name: str, threads: int) -> torch.device:
     if not there[name]:
         have = ", ".join(key for key, value in there.items() if value)
         hidden = " (CUDA_VISIBLE_DEVICES is set to nothing)" if os.environ.get("CUDA_VISIBLE_DEVICES") == "" else ""
-        raise ValueError(f"device {name} is not available here{hidden}; available: {have}. Set `device:` in the config.")
+        raise ValueError(
+            f"device {name} is not available here{hidden}; available: {have}. Set `device:` in the config."
+        )
     return torch.device(name)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pooch
+import requests
 
 from rematch.atomic import write_text
 
 ATTEMPTS = 3
+PAUSE_SECONDS = 2.0
 
 
 def fetch(dataset: Mapping[str, Any], folder: Path, listing: Path, mirror: str | None, progress: bool) -> None:
@@ -35,24 +38,30 @@ def fetch(dataset: Mapping[str, Any], folder: Path, listing: Path, mirror: str |
 
 
 def _download(file: Mapping[str, Any], folder: Path, progress: bool) -> None:
-    kind, value = _declared(file)
-    if kind == "git_blob":  # no SHA-256 is published; the blob id in the pinned commit is a checksum as well
-        temporary = pooch.retrieve(file["url"], None, f".{file['name']}.part", folder, progressbar=progress)
+    """Fetches to a hidden name, verifies, renames; again after a pause if the network or the content fails."""
+    temporary = folder / f".{file['name']}.part"
+    downloader = pooch.HTTPDownloader(progressbar=progress, timeout=60)
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            verify(Path(temporary), file, file["url"])
-            Path(temporary).replace(folder / file["name"])
+            downloader(file["url"], str(temporary), None)
+            verify(temporary, file, file["url"])
+            temporary.replace(folder / file["name"])
+            return
+        except ValueError as error:
+            if attempt == ATTEMPTS:
+                raise ValueError(f"{error} (after {ATTEMPTS} attempts)") from None
+        except requests.RequestException as error:
+            if attempt == ATTEMPTS:
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                raise ValueError(f"{file['url']}: download failed after {ATTEMPTS} attempts ({cause})") from None
         finally:
-            Path(temporary).unlink(missing_ok=True)
-        return
-    try:
-        downloader = pooch.create(folder, "", registry={file["name"]: f"sha256:{value}"}, retry_if_failed=ATTEMPTS - 1)
-        downloader.urls[file["name"]] = file["url"]
-        downloader.fetch(file["name"], progressbar=progress)
-    except ValueError as error:
-        raise ValueError(f"{file['url']}: {str(error).splitlines()[0]}") from None
+            temporary.unlink(missing_ok=True)
+        time.sleep(PAUSE_SECONDS * attempt)
 
 
 def _copy(file: Mapping[str, Any], folder: Path, mirror: Path) -> None:
+    if "mirror" not in file:
+        raise ValueError(f"{mirror}: the data set does not say where {file['name']} lies in a mirror")
     path = mirror / file["mirror"]
     if not path.is_file():
         raise ValueError(f"{path}: not in the mirror; expected {file['name']} ({file['bytes']} bytes)")

@@ -1,4 +1,4 @@
-"""What every script does around its one call: a log file, one clear line on failure, an exit code that says how it ended."""
+"""What every script does around its one call: a log file, one clear line on failure, an exit code."""
 
 from __future__ import annotations
 

@@ -22,11 +22,13 @@ def prepare_run(
     listing: Path,
     outputs: tuple[Path, Path, Path, Path],
 ) -> None:
-    """Writes train, test, names and card. `settings` holds the study's data keys only, so no other key can matter here."""
+    """Writes train, test, names and card. `settings` holds the study's data keys only: no other can matter here."""
     module = importlib.import_module(f"rematch.studies.{package}.data")
     known = json.loads(listing.read_text())
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-    result = module.prepare(listing.parent / "raw", {**dataset, "reader": known["reader"]}, SimpleNamespace(**plain), seed)
+    result = module.prepare(
+        listing.parent / "raw", {**dataset, "reader": known["reader"]}, SimpleNamespace(**plain), seed
+    )
     result.card.facts["raw_files"] = known["files"]
     prepared.write(result, *outputs)
 

@@ -1,4 +1,4 @@
-"""One run: train a learner and leave its folder; read the saved model and leave its scores. The same for every study."""
+"""One run: train a learner and leave its folder; read the saved model and leave its scores. One way for all studies."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def train_run(
     facts = _facts(package, seed, settings, data, code)
     try:
         opened = open_device(device, threads)
-        learner = importlib.import_module(f"rematch.studies.{package}.train").learner(arm, prepared.read(Path(data)), seed, opened)
+        learner = importlib.import_module(f"rematch.studies.{package}.train").learner(
+            arm, prepared.read(Path(data)), seed, opened
+        )
         result = fit(
             learner,
             seed=seed,
@@ -102,7 +104,13 @@ def train_run(
 
 
 def evaluate_run(
-    package: str, settings: Mapping[str, Any], model: str, manifest: str, data: Sequence[str], scores: str, predictions: str
+    package: str,
+    settings: Mapping[str, Any],
+    model: str,
+    manifest: str,
+    data: Sequence[str],
+    scores: str,
+    predictions: str,
 ) -> None:
     """Scores one saved model on the test data. A failed training gives an empty table, so that it stays visible."""
     train, test, names = data
@@ -158,7 +166,9 @@ def _git(*arguments: str) -> str:
     """What git says, or nothing where there is no git or no repository."""
     folder = Path(__file__).resolve().parent
     try:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
+        ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
 

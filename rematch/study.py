@@ -1,4 +1,4 @@
-"""A study file as values: versions in a chain, named changes, references, controls, metrics. Standard library and PyYAML."""
+"""A study file as values: versions in a chain, changes, references, controls, metrics. No torch here."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")  # kebab-case: change and arm 
 LABEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
 METRIC = re.compile(r"[a-z][a-z0-9_]*")
 SECTIONS = (
-    "title question settings primary metrics versions references controls budgets claims tiers next_steps published facts "
-    "forbidden_devices notes gaps"
-).split()
+    *("title", "question", "settings", "primary", "metrics", "versions", "references", "controls", "budgets", "claims"),
+    *("tiers", "next_steps", "published", "facts", "forbidden_devices", "notes", "gaps"),
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ def _refuse_seed(value: Any, where: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in ("seed", "seeds"):
-                raise ValueError(f"{where}: {key}: a seed does not belong in a study file; set seeds in config/config.yaml")
+                raise ValueError(
+                    f"{where}: {key}: a seed does not belong in a study file; set seeds in config/config.yaml"
+                )
             _refuse_seed(inner, f"{where}: {key}")
 
 
@@ -182,7 +184,9 @@ def _named(text: Mapping[str, Any], versions: Mapping[str, Version], cls: type, 
                 raise ValueError(f"{where}: this name is taken by another arm")
             item = _mapping(item, where, allowed=("from", "kind", "why", "source", "set"))
             if item.get("from") not in versions:
-                raise ValueError(f"{where}: from: no version {item.get('from')!r}{checked.suggestion(item.get('from'), versions)}")
+                raise ValueError(
+                    f"{where}: from: no version {item.get('from')!r}{checked.suggestion(item.get('from'), versions)}"
+                )
             kind = item.get("kind", kinds[0])
             if kind not in kinds:
                 raise ValueError(f"{where}: kind: expected one of {', '.join(kinds)}, found {kind!r}")
@@ -201,7 +205,9 @@ def _budgets(block: Any, cls: type, changed: set[str], file: str) -> dict[str, M
             if key not in cost:
                 raise ValueError(f"{where}: {key} is no cost key; a budget may set {', '.join(cost)}")
             if key in changed:
-                raise ValueError(f"{where}: {key} is set by a change as well; the budget would alter what the change means")
+                raise ValueError(
+                    f"{where}: {key} is set by a change as well; the budget would alter what the change means"
+                )
         budgets[str(name)] = values
     return budgets
 
@@ -212,7 +218,9 @@ def _check_metrics(text: Mapping[str, Any], cls: type, file: str) -> None:
         where = f"{file}: metrics: {name}"
         if not METRIC.fullmatch(str(name)):
             raise ValueError(f"{where}: expected a snake_case name")
-        item = _mapping(item, where, allowed=("label", "unit", "better", "equal_within", "depends_on", "about", "source"))
+        item = _mapping(
+            item, where, allowed=("label", "unit", "better", "equal_within", "depends_on", "about", "source")
+        )
         if item.get("better") not in ("lower", "higher"):
             raise ValueError(f"{where}: better: expected lower or higher, found {item.get('better')!r}")
         band = item.get("equal_within")
@@ -220,9 +228,13 @@ def _check_metrics(text: Mapping[str, Any], cls: type, file: str) -> None:
             raise ValueError(f"{where}: equal_within: expected a number >= 0, found {band!r}")
         for key in item.get("depends_on", []):
             if key not in checked.declared(cls):
-                raise ValueError(f"{where}: depends_on: unknown key {key!r}{checked.suggestion(key, checked.declared(cls))}")
+                raise ValueError(
+                    f"{where}: depends_on: unknown key {key!r}{checked.suggestion(key, checked.declared(cls))}"
+                )
     if text["primary"] not in metrics:
-        raise ValueError(f"{file}: primary: no metric {text['primary']!r}{checked.suggestion(text['primary'], metrics)}")
+        raise ValueError(
+            f"{file}: primary: no metric {text['primary']!r}{checked.suggestion(text['primary'], metrics)}"
+        )
 
 
 def _mapping(value: Any, where: str, allowed: tuple[str, ...] = ()) -> Mapping[str, Any]:

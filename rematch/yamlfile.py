@@ -1,4 +1,4 @@
-"""YAML files read strictly: a duplicate key, a tab, a wrong encoding or an empty file is one clear line, not a surprise."""
+"""YAML files read strictly: a duplicate key, a tab, a wrong encoding or an empty file is one clear line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_mapping(path: Path | str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     try:
-        content = yaml.load(text, _Strict)  # noqa: S506 - _Strict is a SafeLoader
+        content = yaml.load(text, _Strict)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {_one_line(error)}") from None
     except (RecursionError, ValueError, OverflowError) as error:

@@ -12,7 +12,7 @@ with job(snakemake.log[0]):
         snakemake.threads,
         snakemake.input.data,
         snakemake.input.code,
-        "state/{0.study}/{0.arm}/{0.device}/{0.seed}".format(snakemake.wildcards),
+        "/".join(("state", *snakemake.wildcards)),
         Outputs(*snakemake.output),
         Limits.read(snakemake.resources),
     )

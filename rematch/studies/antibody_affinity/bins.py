@@ -1,4 +1,4 @@
-"""The five affinity bins, by one function for loss, split, scores and figures (upstream used two that disagreed at the borders)."""
+"""The five affinity bins, by one function for loss, split, scores and figures (upstream had two that disagreed)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ def evaluate(
     return Evaluation([*score(table), Score("parameters", float(parameters), len(table))], table)
 
 
-def predict(settings: Settings, weights: Mapping[str, Tensor], x: np.ndarray, device: torch.device) -> tuple[np.ndarray, int]:
+def predict(
+    settings: Settings, weights: Mapping[str, Tensor], x: np.ndarray, device: torch.device
+) -> tuple[np.ndarray, int]:
     """Affinities `(n,)` in pKd of features `(n, features)`, and the number of trained parameters."""
     if settings.model != "mlp":
         return PREDICTIONS[settings.model](weights, x), sum(value.numel() for value in weights.values())
@@ -64,10 +66,14 @@ def score(table: pd.DataFrame) -> list[Score]:
         Score("spearman", correlation(stats.spearmanr, target, prediction), len(table)),
     ]
     per_bin = {name: part for name in NAMES if len(part := table[table["bin"] == name])}
-    parts = [Score(f"rmse_{name}", rmse((p["prediction"] - p["target"]).to_numpy()), len(p)) for name, p in per_bin.items()]
+    parts = [
+        Score(f"rmse_{name}", rmse((p["prediction"] - p["target"]).to_numpy()), len(p)) for name, p in per_bin.items()
+    ]
     check_parts(scores[0], parts)
     scores += parts
-    scores += [Score(f"bias_{name}", float((p["prediction"] - p["target"]).mean()), len(p)) for name, p in per_bin.items()]
+    scores += [
+        Score(f"bias_{name}", float((p["prediction"] - p["target"]).mean()), len(p)) for name, p in per_bin.items()
+    ]
     scores.append(_within("spearman_within_bins", per_bin))
     per_source = {str(name): part for name, part in table.groupby("source", sort=True)}
     scores.append(_within("spearman_within_sources", per_source))
@@ -85,7 +91,7 @@ def rmse(error: np.ndarray) -> float:
 
 
 def r2(target: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of the target's variance that is explained, 1 - SS_res / SS_tot; 0 for a constant target met exactly or not."""
+    """Share of the target's variance that is explained, 1 - SS_res / SS_tot; 0 for a constant target."""
     spread = float(np.sum((target - target.mean()) ** 2))
     return 1.0 - float(np.sum((target - prediction) ** 2)) / spread if spread > 0 else 0.0
 
@@ -106,7 +112,7 @@ def check_parts(whole: Score, parts: list[Score]) -> None:
 
 
 def _within(name: str, parts: Mapping[str, pd.DataFrame]) -> Score:
-    """The n-weighted mean of the rank correlations inside each part: what is left when parts differ in level (S4-107)."""
+    """The n-weighted mean of the rank correlations inside each part, free of level differences (S4-107)."""
     usable = [part for part in parts.values() if len(part) >= SMALLEST_GROUP]
     n = sum(len(part) for part in usable)
     values = [correlation(stats.spearmanr, p["target"].to_numpy(), p["prediction"].to_numpy()) * len(p) for p in usable]

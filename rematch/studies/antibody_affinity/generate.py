@@ -1,4 +1,4 @@
-"""A data set with known structure, written in the plain layout: affinity.csv, antibodies.csv, antigens.csv and truth.json.
+"""A data set with known structure in the plain layout: affinity.csv, antibodies.csv, antigens.csv and truth.json.
 
 pKd = offset + additive effects of antibody and antigen + their interaction (epistasis) + an effect of the antibody's
 family + noise, stretched so that the five bins are strongly unbalanced. The family effect is independent of
@@ -24,7 +24,14 @@ UNMATCHED_ROWS, CENSORED_SHARE = 5, 0.01
 
 
 def generate(
-    out: Path, *, seed: int, rows: int, families: int, antibodies_per_family: int, strains: int, antigens_per_strain: int
+    out: Path,
+    *,
+    seed: int,
+    rows: int,
+    families: int,
+    antibodies_per_family: int,
+    strains: int,
+    antigens_per_strain: int,
 ) -> None:
     """Writes the three tables and the truth into `out`; equal arguments leave equal bytes."""
     if rows > families * antibodies_per_family * strains * antigens_per_strain:
@@ -32,14 +39,18 @@ def generate(
     draw = numpy_generator(seed, "antibody_affinity")
     family = np.repeat(np.arange(families), antibodies_per_family)
     strain = np.repeat(np.arange(strains), antigens_per_strain)
-    antibody = draw.normal(size=(families, ANTIBODY_LATENTS))[family] + draw.normal(size=(len(family), ANTIBODY_LATENTS))
+    antibody = draw.normal(size=(families, ANTIBODY_LATENTS))[family] + draw.normal(
+        size=(len(family), ANTIBODY_LATENTS)
+    )
     antigen = draw.normal(size=(strains, ANTIGEN_LATENTS))[strain] + draw.normal(size=(len(strain), ANTIGEN_LATENTS))
     pairs = draw.choice(len(family) * len(strain), size=rows, replace=False)
     first, second = pairs // len(strain), pairs % len(strain)
     parts = {
         "antibody": (antibody @ draw.normal(size=ANTIBODY_LATENTS))[first],
         "antigen": (antigen @ draw.normal(size=ANTIGEN_LATENTS))[second],
-        "epistasis": np.einsum("ni,ij,nj->n", antibody[first], draw.normal(size=(ANTIBODY_LATENTS, ANTIGEN_LATENTS)), antigen[second]),
+        "epistasis": np.einsum(
+            "ni,ij,nj->n", antibody[first], draw.normal(size=(ANTIBODY_LATENTS, ANTIGEN_LATENTS)), antigen[second]
+        ),
         "family": draw.normal(size=families)[family][first],
         "noise": draw.standard_t(5, size=rows),
     }
@@ -57,7 +68,9 @@ def _standard(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / values.std()
 
 
-def _table(key: str, prefix: str, group: np.ndarray, group_name: str, latent: np.ndarray, width: int, draw) -> pd.DataFrame:
+def _table(
+    key: str, prefix: str, group: np.ndarray, group_name: str, latent: np.ndarray, width: int, draw
+) -> pd.DataFrame:
     """Names, groups and `width` features: a random linear image of the latents with a little noise."""
     mixing = draw.normal(size=(latent.shape[1], width)) / np.sqrt(latent.shape[1])
     features = latent @ mixing + 0.1 * draw.normal(size=(len(latent), width))
@@ -68,8 +81,10 @@ def _table(key: str, prefix: str, group: np.ndarray, group_name: str, latent: np
 
 
 def _write(out: Path, pkd: np.ndarray, antibodies: pd.DataFrame, antigens: pd.DataFrame, first, second, draw) -> None:
-    """Affinities as Kd in nM. A few rows name an antigen that has no features, some are below detection: real tables have both."""
-    table = pd.DataFrame({"antibody": antibodies.antibody.to_numpy()[first], "antigen": antigens.antigen.to_numpy()[second]})
+    """Affinities as Kd in nM. As in real tables, a few antigens have no features and some rows are below detection."""
+    table = pd.DataFrame(
+        {"antibody": antibodies.antibody.to_numpy()[first], "antigen": antigens.antigen.to_numpy()[second]}
+    )
     table["affinity"] = [f"{value:.6g}" for value in 10.0 ** (9.0 - pkd)]
     table["unit"] = "nM"
     table["below_detection"] = ((draw.random(len(pkd)) < CENSORED_SHARE * 10) & (pkd < 6)).astype(int)

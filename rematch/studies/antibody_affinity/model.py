@@ -24,7 +24,12 @@ class Perceptron(nn.Module):
         for i, hidden in enumerate(settings.hidden):
             last = i == len(settings.hidden) - 1
             drop = settings.dropout / 2 if last else settings.dropout
-            layers += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden), ACTIVATIONS[settings.activation](), nn.Dropout(drop)]
+            layers += [
+                nn.Linear(width, hidden),
+                nn.BatchNorm1d(hidden),
+                ACTIVATIONS[settings.activation](),
+                nn.Dropout(drop),
+            ]
             width = hidden
         self.network = nn.Sequential(*layers, nn.Linear(width, 1))
         self.register_buffer("target_mean", torch.tensor(float(target_mean)))

@@ -9,10 +9,68 @@ import numpy as np
 import pandas as pd
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
-LOCATIONS = ("COR", "RIM", "SUP", "INT", "SUR")  # core, rim, support of the interface; interior and surface away from it
+LOCATIONS = (
+    "COR",
+    "RIM",
+    "SUP",
+    "INT",
+    "SUR",
+)  # core, rim, support of the interface; interior and surface away from it
 # Kyte-Doolittle hydropathy (1982), residue volume in cubic angstrom (Zamyatnin 1972), charge at pH 7
-HYDROPATHY = dict(zip(AMINO_ACIDS, (1.8, 2.5, -3.5, -3.5, 2.8, -0.4, -3.2, 4.5, -3.9, 3.8, 1.9, -3.5, -1.6, -3.5, -4.5, -0.8, -0.7, 4.2, -0.9, -1.3)))
-VOLUME = dict(zip(AMINO_ACIDS, (88.6, 108.5, 111.1, 138.4, 189.9, 60.1, 153.2, 166.7, 168.6, 166.7, 162.9, 114.1, 112.7, 143.8, 173.4, 89.0, 116.1, 140.0, 227.8, 193.6)))
+HYDROPATHY = dict(
+    zip(
+        AMINO_ACIDS,
+        (
+            1.8,
+            2.5,
+            -3.5,
+            -3.5,
+            2.8,
+            -0.4,
+            -3.2,
+            4.5,
+            -3.9,
+            3.8,
+            1.9,
+            -3.5,
+            -1.6,
+            -3.5,
+            -4.5,
+            -0.8,
+            -0.7,
+            4.2,
+            -0.9,
+            -1.3,
+        ),
+    )
+)
+VOLUME = dict(
+    zip(
+        AMINO_ACIDS,
+        (
+            88.6,
+            108.5,
+            111.1,
+            138.4,
+            189.9,
+            60.1,
+            153.2,
+            166.7,
+            168.6,
+            166.7,
+            162.9,
+            114.1,
+            112.7,
+            143.8,
+            173.4,
+            89.0,
+            116.1,
+            140.0,
+            227.8,
+            193.6,
+        ),
+    )
+)
 CHARGE = {letter: {"D": -1.0, "E": -1.0, "K": 1.0, "R": 1.0}.get(letter, 0.0) for letter in AMINO_ACIDS}
 _MUTATION = re.compile(rf"([{AMINO_ACIDS}])(\w)(-?\d+)([a-z]?)([{AMINO_ACIDS}])")
 

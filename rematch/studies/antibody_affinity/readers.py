@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +29,11 @@ class Raw:
     groups: tuple[str, ...] = field(default=("antibody", "antigen"))
 
 
-def read_table(path: Path, columns: tuple[str, ...], separator: str = ",") -> pd.DataFrame:
-    """A text table (plain or .xz) with at least `columns`. Raises `ValueError` with one line on what is wrong with it."""
+def read_table(path: Path, columns: tuple[str, ...], separator: str = ",", padding: str = "") -> pd.DataFrame:
+    """A text table (plain or .xz) with at least `columns`. Raises `ValueError` with one line on what is wrong.
+
+    `padding` characters at the end of every line are ignored (a spreadsheet adds commas to a file with semicolons).
+    """
     try:
         content = path.read_bytes()
         text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode("utf-8-sig")
@@ -41,15 +45,27 @@ def read_table(path: Path, columns: tuple[str, ...], separator: str = ",") -> pd
         raise ValueError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     if not text.strip():
         raise ValueError(f"{path}: the file is empty; expected a header with {', '.join(columns)}")
+    if padding:
+        text = re.sub(rf"{re.escape(padding)}+(?=\r?$)", "", text, flags=re.MULTILINE)
     try:
         table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: not readable as a table ({str(error).splitlines()[0]})") from None
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise ValueError(f"{path}: column {missing[0]!r} is missing{_delimiter_hint(text, separator)}; found {list(table.columns)[:8]}")
+        raise ValueError(
+            f"{path}: column {missing[0]!r} is missing{_delimiter_hint(text, separator)}; "
+            f"found {list(table.columns)[:8]}"
+        )
     if table.empty:
         raise ValueError(f"{path}: a header but no row")
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first fields for row names
+        raise ValueError(f"{path}: row 2: expected {len(table.columns)} fields as in the header, found more")
+    short = table.isna().any(axis=1).to_numpy()  # empty cells are empty text; only an absent one is missing
+    if short.any():
+        row = int(np.flatnonzero(short)[0])
+        found = int(table.iloc[row].notna().sum())
+        raise ValueError(f"{path}: row {row + 2}: expected {len(table.columns)} fields as in the header, found {found}")
     return table
 
 
@@ -72,7 +88,7 @@ def read_plain(raw: Path, dataset: Mapping, card: Card) -> Raw:
     affinity["sample"] = affinity.antibody + "|" + affinity.antigen
     affinity["pkd"] = to_pkd(numbers(table, "affinity", path), table["unit"], path)
     affinity["censored"] = _flags(table, "below_detection", path)
-    affinity["source"] = table["source"] if "source" in table else "all"
+    affinity["source"] = table.get("source", "all")
     antibodies = _features(raw / "antibodies.csv", "antibody")
     antigens = _features(raw / "antigens.csv", "antigen")
     for name, features in (("family", antibodies), ("strain", antigens)):
@@ -85,22 +101,24 @@ def read_plain(raw: Path, dataset: Mapping, card: Card) -> Raw:
 
 def to_pkd(values: pd.Series, units: pd.Series, path: Path) -> pd.Series:
     """pKd = -log10(Kd in mol/l) from Kd in M, mM, uM, nM, pM, or from pKd itself."""
-    factors = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}
-    unknown = ~units.isin([*factors, "pKd"])
+    powers = {"M": 0.0, "mM": 3.0, "uM": 6.0, "nM": 9.0, "pM": 12.0}
+    unknown = ~units.isin([*powers, "pKd"])
     if unknown.any():
         row = int(np.flatnonzero(unknown)[0])
-        raise ValueError(f"{path}: row {row + 2}: unit: expected pKd, {', '.join(factors)}, found {units.iloc[row]!r:.40}")
+        raise ValueError(
+            f"{path}: row {row + 2}: unit: expected pKd, {', '.join(powers)}, found {units.iloc[row]!r:.40}"
+        )
     is_pkd = units == "pKd"
     bad = ~is_pkd & (values <= 0)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(f"{path}: row {row + 2}: affinity: expected Kd > 0, found {values.iloc[row]:g}")
-    molar = (values * units.map(factors).fillna(1.0)).where(~is_pkd, 1.0)
-    return values.where(is_pkd, -np.log10(molar))
+    # Adding the power of ten keeps 100 nM at exactly 7, the border of two bins; multiplying by 1e-9 may not.
+    return values.where(is_pkd, units.map(powers) - np.log10(values.where(~is_pkd, 1.0)))
 
 
 def read_landscape(raw: Path, dataset: Mapping, card: Card) -> Raw:
-    """The authors' four tables of the Omicron RBD landscape: columns Genotype and Actual Kd (-log10 mol/l), one file per antibody."""
+    """The authors' tables of the Omicron RBD landscape, one per antibody: Genotype and Actual Kd (-log10 mol/l)."""
     tables = []
     for path in sorted(raw.glob("lasso_prediction_*.txt")):
         table = read_table(path, ("Genotype", "Actual Kd"), "\t")
@@ -145,8 +163,8 @@ def _landscape(affinity: pd.DataFrame, origin: Path) -> Raw:
 def read_skempi(raw: Path, dataset: Mapping, card: Card) -> Raw:
     """SKEMPI 2.0: rows of antibody-antigen complexes (Hold_out_type AB/AG) with both affinities in mol/l."""
     path = next((p for p in sorted(raw.iterdir()) if p.name.startswith("skempi_v2.csv")), raw / "skempi_v2.csv")
-    columns = "#Pdb|Mutation(s)_cleaned|iMutation_Location(s)|Hold_out_type|Affinity_mut_parsed|Affinity_wt_parsed|Temperature"
-    table = read_table(path, tuple(columns.split("|")), ";")
+    columns = ("#Pdb", "Mutation(s)_cleaned", "iMutation_Location(s)", "Hold_out_type", "Affinity_mut_parsed")
+    table = read_table(path, (*columns, "Affinity_wt_parsed", "Temperature"), ";", padding=",")
     table = table.map(str.strip)
     ours = table["Hold_out_type"].str.contains("AB/AG", regex=False)
     card.add("note", "antibody-rows", "Rows that are no antibody-antigen complex are left out.", int((~ours).sum()))
@@ -165,7 +183,13 @@ def read_skempi(raw: Path, dataset: Mapping, card: Card) -> Raw:
     temperature = table["Temperature"].str.extract(r"^(\d+(?:\.\d+)?)")[0].astype(float)
     unknown = temperature.isna()
     if unknown.any():
-        card.add("warning", "no-temperature", "No temperature given: 298 K is assumed.", int(unknown.sum()), table["#Pdb"][unknown])
+        card.add(
+            "warning",
+            "no-temperature",
+            "No temperature given: 298 K is assumed.",
+            int(unknown.sum()),
+            table["#Pdb"][unknown],
+        )
     affinity["antigen"] = table["#Pdb"] + ":" + table["Mutation(s)_cleaned"] + "#" + table.index.astype(str)
     affinity["sample"] = affinity.antigen  # repeated mutations are separate measurements
     affinity["source"] = temperature.fillna(298.0).round().astype(int).astype(str) + " K"

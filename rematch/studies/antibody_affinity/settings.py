@@ -35,7 +35,9 @@ class Settings:
     clip_norm: float = setting("largest gradient norm; 0 leaves gradients alone", at_least=0)
     batch_size: int = setting("rows per update", unit="rows", at_least=2)
     epochs: int = setting("passes over the training rows", unit="epochs", cost=True, at_least=0)
-    patience: int = setting("epochs without a better validation RMSE before stopping; 0 never stops", cost=True, at_least=0)
+    patience: int = setting(
+        "epochs without a better validation RMSE before stopping; 0 never stops", cost=True, at_least=0
+    )
 
     def __post_init__(self) -> None:
         if self.model == "mlp" and not self.hidden:

@@ -44,7 +44,7 @@ def learner(settings: Settings, data: Mapping[str, np.ndarray], seed: int, devic
 
 
 def batch_count(rows: int, batch_size: int) -> int:
-    """Minibatches of an epoch. The rows are spread evenly, so that no batch is left with the single row that batch norm refuses."""
+    """Minibatches of an epoch, spread evenly: none is left with the single row that batch norm refuses."""
     return max(1, rows // batch_size) if rows % batch_size < 2 else rows // batch_size + 1
 
 
@@ -57,8 +57,10 @@ def sample_weights(target: np.ndarray, settings: Settings) -> np.ndarray:
     return weights[bins].astype(np.float32)
 
 
-def _loss(data: Mapping[str, Tensor], weights: Tensor, settings: Settings, seed: int) -> Callable[[nn.Module, int, int], Tensor]:
-    """Weighted loss `()` of one minibatch, cut by index from the tensors: a per-row loader costs more than the model."""
+def _loss(
+    data: Mapping[str, Tensor], weights: Tensor, settings: Settings, seed: int
+) -> Callable[[nn.Module, int, int], Tensor]:
+    """Weighted loss `()` of one minibatch, cut by index from tensors: a per-row loader costs more than the model."""
     rows = len(data["y_train"])
     batches = batch_count(rows, settings.batch_size)
     order: dict[int, Tensor] = {}
@@ -92,14 +94,19 @@ def _plateau(optimizer: torch.optim.Optimizer, settings: Settings) -> torch.opti
     return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
 
 
-def _restarts(optimizer: torch.optim.Optimizer, settings: Settings) -> torch.optim.lr_scheduler.CosineAnnealingWarmRestarts:
-    """Period doubling, down to 1 % of the rate, as upstream (S4-87); the document's text shows equal periods of 20 epochs."""
+def _restarts(
+    optimizer: torch.optim.Optimizer, settings: Settings
+) -> torch.optim.lr_scheduler.CosineAnnealingWarmRestarts:
+    """Period doubling, down to 1 % of the rate, as upstream (S4-87); the document shows equal periods of 20 epochs."""
     return torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
         optimizer, T_0=settings.restart_epochs, T_mult=2, eta_min=settings.learning_rate * 0.01
     )
 
 
-LABELS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"true": lambda target, seed: target, "shuffled": _shuffled}
+LABELS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "true": lambda target, seed: target,
+    "shuffled": _shuffled,
+}
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 SCHEDULES: dict[str, Callable] = {
     "plateau": _plateau,
