@@ -33,6 +33,8 @@ def load_mapping(path: Path | str) -> dict[str, Any]:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise ValueError(f"{path}: file not found") from None
+    except OSError as error:
+        raise ValueError(f"{path}: not a readable file ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     try:
