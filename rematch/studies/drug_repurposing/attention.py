@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from rematch.studies.drug_repurposing.plan import AttentionPlan
-
-CHUNKS = 64  # pieces of about equal work that threads take; a constant, so the result is the same for any thread count
 
 
 def attend(q: Tensor, kv: Tensor, plan: AttentionPlan, heads: int, method: str) -> Tensor:
@@ -44,37 +45,49 @@ def attend_compiled(q: Tensor, kv: Tensor, plan: AttentionPlan, heads: int) -> T
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, kv, plan, heads):
-        from rematch.studies.drug_repurposing.kernel import balanced_chunks, kernels, target_edges
+        from rematch.studies.drug_repurposing.kernel import kernels, target_edges
 
         edges = target_edges(plan)
-        bounds = balanced_chunks(edges, CHUNKS)
         out, log_sum = torch.zeros_like(q), torch.zeros(plan.num_targets, heads)
         longest = int(np.diff(edges).max(initial=0))
-        kernels(heads, q.shape[1] // heads).forward(
-            *_arrays(q, kv), plan.target_ptr, plan.segment_ptr, plan.segment_row, plan.edge_kv, bounds, longest,
-            *_arrays(out, log_sum),
-        )  # fmt: skip
+        sweep = kernels(heads, q.shape[1] // heads).forward
+        index = (plan.target_ptr, plan.segment_ptr, plan.segment_row, plan.edge_kv)
+        _run(sweep, edges, longest, *_arrays(q, kv), *index, *_arrays(out, log_sum))
         ctx.save_for_backward(q, kv, out, log_sum)
-        ctx.plan, ctx.heads, ctx.bounds = plan, heads, bounds
+        ctx.plan, ctx.heads = plan, heads
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        from rematch.studies.drug_repurposing.kernel import balanced_chunks, kernels
+        from rematch.studies.drug_repurposing.kernel import kernels, target_edges
 
         q, kv, out, log_sum = ctx.saved_tensors
         plan, grad = ctx.plan, grad.contiguous()
         compiled = kernels(ctx.heads, q.shape[1] // ctx.heads)
         grad_q, grad_kv, mean_grad = torch.zeros_like(q), torch.zeros_like(kv), torch.zeros_like(log_sum)
-        compiled.backward_queries(
-            *_arrays(q, kv, out, grad, log_sum), plan.target_ptr, plan.segment_ptr, plan.segment_row, plan.edge_kv,
-            ctx.bounds, *_arrays(grad_q, mean_grad),
-        )  # fmt: skip
-        compiled.backward_keys(
-            *_arrays(q, kv, grad, log_sum, mean_grad), plan.kv_ptr, plan.kv_segment, plan.segment_row,
-            plan.segment_target, balanced_chunks(plan.kv_ptr, CHUNKS), *_arrays(grad_kv),
-        )  # fmt: skip
+        index = (plan.target_ptr, plan.segment_ptr, plan.segment_row, plan.edge_kv)
+        tables = _arrays(q, kv, out, grad, log_sum)
+        _run(compiled.backward_queries, target_edges(plan), *tables, *index, *_arrays(grad_q, mean_grad))
+        index = (plan.kv_ptr, plan.kv_segment, plan.segment_row, plan.segment_target)
+        tables = _arrays(q, kv, grad, log_sum, mean_grad)
+        _run(compiled.backward_keys, plan.kv_ptr, *tables, *index, *_arrays(grad_kv))
         return grad_q, grad_kv, None, None
+
+
+def _run(sweep: Callable, ptr: np.ndarray, *arguments) -> None:
+    """Calls `sweep(first row, last row, ...)` for all rows of `ptr`, by as many threads as torch uses.
+
+    Plain threads: the sweeps hold no interpreter lock, and numba's own thread pool would change torch's number of threads
+    (both set OpenMP's).
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        sweep(0, len(ptr) - 1, *arguments)
+        return
+    from rematch.studies.drug_repurposing.kernel import balanced_chunks
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda rows: sweep(*rows, *arguments), balanced_chunks(ptr, 4 * threads)))
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

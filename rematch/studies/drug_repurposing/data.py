@@ -49,7 +49,9 @@ def prepare(raw: Path, dataset: Mapping[str, Any], settings: Settings, seed: int
     split.check_parts(parts, int(ptr[first + 1] - ptr[first]), card)
     for item in relations:
         if item.pairs.shape[1] == 0:
-            card.add("warning", "empty-relation", f"{item.name}: no edge is left after the split; it carries no message")
+            card.add(
+                "warning", "empty-relation", f"{item.name}: no edge is left after the split; it carries no message"
+            )
     train = _arrays(relations, types, ptr, treats.name, parts, first)
     test = {"test": parts.test, "test_diseases": parts.test_diseases, "classes": aside}
     test["non_indications"] = _non_indications(raw, dataset, graph, card)
@@ -62,7 +64,9 @@ def _oriented(item: Relation, compound: str) -> Relation:
     if item.target == compound and item.source != compound:
         return replace(item, source=item.target, target=item.source, pairs=item.pairs[::-1].copy())
     if item.source != compound or item.target == compound:
-        raise ValueError(f"relation {item.name!r}: expected one end of type {compound}, found {item.source} and {item.target}")
+        raise ValueError(
+            f"relation {item.name!r}: expected one end of type {compound}, found {item.source} and {item.target}"
+        )
     return item
 
 
@@ -85,8 +89,12 @@ def _split(
         return draw(treats.pairs, settings.valid_fraction, settings.test_fraction, seed)
     files = dataset.get("split")
     if not files:
-        raise ValueError("split: published: expected `split: {train, valid, test}` files in the data set's entry, found none")
-    parts = split.from_parts(*(read_pairs(raw / files[part], graph, treats.name) for part in ("train", "valid", "test")))
+        raise ValueError(
+            "split: published: expected `split: {train, valid, test}` files in the data set's entry, found none"
+        )
+    parts = split.from_parts(
+        *(read_pairs(raw / files[part], graph, treats.name) for part in ("train", "valid", "test"))
+    )
     together = np.concatenate(parts[:3], axis=1)
     missing = treats.pairs.shape[1] - len(np.unique(together[0] * len(graph.nodes) + together[1]))
     if missing:
@@ -121,7 +129,12 @@ def _non_indications(raw: Path, dataset: Mapping, graph: Graph, card: Card) -> n
     compound, disease = "Compound::" + table.drugbank_id, "Disease::" + table.doid_id
     there = compound.isin(graph.nodes.id) & disease.isin(graph.nodes.id)
     if not there.all():
-        card.add("warning", "non-indication-without-node", "non-indications of nodes that have no edge, dropped", (~there).sum())
+        card.add(
+            "warning",
+            "non-indication-without-node",
+            "non-indications of nodes that have no edge, dropped",
+            (~there).sum(),
+        )
     return look_up(compound[there], disease[there], graph, path.name)
 
 
@@ -156,5 +169,7 @@ def _names(graph: Graph) -> pd.DataFrame:
     """Rows of kind node, then of kind relation; `number` counts within a kind."""
     nodes = graph.nodes.assign(kind="node", number=np.arange(len(graph.nodes)))
     names = [item.name for item in graph.relations]
-    relations = pd.DataFrame({"kind": "relation", "number": np.arange(len(names)), "id": names, "name": names, "type": ""})
+    relations = pd.DataFrame(
+        {"kind": "relation", "number": np.arange(len(names)), "id": names, "name": names, "type": ""}
+    )
     return pd.concat([nodes, relations], ignore_index=True)[["kind", "number", "id", "name", "type"]]

@@ -47,7 +47,9 @@ def generate(
     write_text(out / "edges.tsv", _edges(edges).to_csv(sep="\t", index=False))
     truth = {
         "popularity_ceiling_auroc": ceiling(chance, chance / mechanisms),
-        "mechanism_ceiling_auroc": ceiling(np.where(_match(planted), chance, 0.0), np.where(_match(planted), chance, 0.0)),
+        "mechanism_ceiling_auroc": ceiling(
+            np.where(_match(planted), chance, 0.0), np.where(_match(planted), chance, 0.0)
+        ),
         "treatments": int(treated.sum()),
     }
     write_text(out / "truth.json", json.dumps(truth, indent=2))
@@ -114,17 +116,13 @@ def _genes_like(rng: np.random.Generator, mechanism: np.ndarray, genes: np.ndarr
 
 
 def _distractors(rng: np.random.Generator, planted: dict, fame: dict, treated: np.ndarray, links: int) -> list[tuple]:
-    """Edges that say nothing about the mechanism: side effects by popularity, expression, anatomy; and palliates, which
+    """Edges that say nothing about the mechanism: side effects by popularity, expression; and palliates, which
     repeats one in twenty treatments and so would leak them."""
     drugs, diseases, genes = (len(planted[kind]) for kind in ("Compound", "Disease", "Gene"))
     source = np.repeat(np.arange(drugs), 1 + rng.poisson(np.clip(fame["Compound"], 0, 5) * links / 2))
     edges = [("CcSE", "Compound", "Side Effect", source, rng.integers(0, max(2, drugs // 2), len(source)))]
-    for name, kind, count in (("CuG", "Compound", drugs), ("DuG", "Disease", diseases)):
-        source = np.repeat(np.arange(count), links // 2)
-        edges.append((name, kind, "Gene", source, rng.integers(0, genes, len(source))))
-    source = np.repeat(np.arange(genes), 2)
-    edges.append(("AeG", "Anatomy", "Gene", rng.integers(0, 20, len(source)), source))
-    edges.append(("DlA", "Disease", "Anatomy", np.repeat(np.arange(diseases), 3), rng.integers(0, 20, 3 * diseases)))
+    source = np.repeat(np.arange(drugs), links // 2)
+    edges.append(("CuG", "Compound", "Gene", source, rng.integers(0, genes, len(source))))
     both = np.argwhere(treated)
     both = both[rng.random(len(both)) < 0.05]
     other = np.stack([rng.integers(0, drugs, diseases), np.arange(diseases)], axis=1)

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from rematch.studies.drug_repurposing.plan import AttentionPlan
 
-_OPTIONS = dict(fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy", cache=True)
+_OPTIONS = dict(fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy", nogil=True, cache=True)
 
 
 class Kernels(NamedTuple):
@@ -28,12 +28,11 @@ class Kernels(NamedTuple):
     backward_keys: object
 
 
-def balanced_chunks(ptr: np.ndarray, chunks: int) -> np.ndarray:
-    """Boundaries `(chunks + 1,)` that split the rows of `ptr` into runs of about equal length in entries."""
-    goals = np.linspace(0, int(ptr[-1]), chunks + 1)
-    bounds = np.searchsorted(ptr, goals, side="left")
-    bounds[0], bounds[-1] = 0, len(ptr) - 1
-    return np.maximum.accumulate(bounds).astype(np.int64)
+def balanced_chunks(ptr: np.ndarray, chunks: int) -> list[tuple[int, int]]:
+    """First and last + 1 row of at most `chunks` runs of the rows of `ptr` with about equal numbers of entries."""
+    goals = np.linspace(0, int(ptr[-1]), chunks + 1)[1:-1]
+    cuts = np.unique(np.r_[0, np.searchsorted(ptr, goals), len(ptr) - 1])
+    return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 
 
 def target_edges(plan: AttentionPlan) -> np.ndarray:
@@ -50,44 +49,43 @@ def kernels(heads: int, width: int) -> Kernels:
 def _forward(heads: int, width: int):
     full = heads * width
 
-    @njit(parallel=True, **_OPTIONS)
-    def forward(q, kv, target_ptr, segment_ptr, segment_row, edge_kv, bounds, longest, out, log_sum):
-        for chunk in prange(len(bounds) - 1):
-            weight = np.empty((longest, heads), np.float32)
-            largest = np.empty(heads, np.float32)
-            total = np.empty(heads, np.float32)
-            for target in range(bounds[chunk], bounds[chunk + 1]):
-                largest[:] = -np.inf
-                total[:] = 0
-                place = 0
-                for segment in range(target_ptr[target], target_ptr[target + 1]):
-                    row = segment_row[segment]
-                    for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
-                        source = edge_kv[edge]
-                        for h in range(heads):
-                            score = np.float32(0)
-                            for j in range(width):
-                                score += q[row, h * width + j] * kv[source, h * width + j]
-                            weight[place, h] = score
-                            largest[h] = max(largest[h], score)
-                        place += 1
-                for i in range(place):
+    @njit(**_OPTIONS)
+    def forward(first, last, longest, q, kv, target_ptr, segment_ptr, segment_row, edge_kv, out, log_sum):
+        weight = np.empty((longest, heads), np.float32)
+        largest = np.empty(heads, np.float32)
+        total = np.empty(heads, np.float32)
+        for target in range(first, last):
+            largest[:] = -np.inf
+            total[:] = 0
+            place = 0
+            for segment in range(target_ptr[target], target_ptr[target + 1]):
+                row = segment_row[segment]
+                for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
+                    source = edge_kv[edge]
                     for h in range(heads):
-                        weight[i, h] = np.exp(weight[i, h] - largest[h])
-                        total[h] += weight[i, h]
+                        score = np.float32(0)
+                        for j in range(width):
+                            score += q[row, h * width + j] * kv[source, h * width + j]
+                        weight[place, h] = score
+                        largest[h] = max(largest[h], score)
+                    place += 1
+            for i in range(place):
                 for h in range(heads):
-                    log_sum[target, h] = largest[h] + np.log(total[h])
-                    total[h] = 1 / total[h]
-                place = 0
-                for segment in range(target_ptr[target], target_ptr[target + 1]):
-                    row = segment_row[segment]
-                    for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
-                        source = edge_kv[edge]
-                        for h in range(heads):
-                            alpha = weight[place, h] * total[h]
-                            for j in range(width):
-                                out[row, h * width + j] += alpha * kv[source, full + h * width + j]
-                        place += 1
+                    weight[i, h] = np.exp(weight[i, h] - largest[h])
+                    total[h] += weight[i, h]
+            for h in range(heads):
+                log_sum[target, h] = largest[h] + np.log(total[h])
+                total[h] = 1 / total[h]
+            place = 0
+            for segment in range(target_ptr[target], target_ptr[target + 1]):
+                row = segment_row[segment]
+                for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
+                    source = edge_kv[edge]
+                    for h in range(heads):
+                        alpha = weight[place, h] * total[h]
+                        for j in range(width):
+                            out[row, h * width + j] += alpha * kv[source, full + h * width + j]
+                    place += 1
 
     return forward
 
@@ -95,37 +93,36 @@ def _forward(heads: int, width: int):
 def _backward_queries(heads: int, width: int):
     full = heads * width
 
-    @njit(parallel=True, **_OPTIONS)
+    @njit(**_OPTIONS)
     def backward_queries(
-        q, kv, out, grad, log_sum, target_ptr, segment_ptr, segment_row, edge_kv, bounds, grad_q, mean_grad
+        first, last, q, kv, out, grad, log_sum, target_ptr, segment_ptr, segment_row, edge_kv, grad_q, mean_grad
     ):
         """Fills `grad_q` and, per target and head, the weighted mean of grad . value, which the other sweep needs."""
-        for chunk in prange(len(bounds) - 1):
-            mean = np.empty(heads, np.float32)
-            for target in range(bounds[chunk], bounds[chunk + 1]):
-                mean[:] = 0
-                for segment in range(target_ptr[target], target_ptr[target + 1]):
-                    row = segment_row[segment]
-                    for h in range(heads):
-                        part = np.float32(0)
-                        for j in range(width):
-                            part += grad[row, h * width + j] * out[row, h * width + j]
-                        mean[h] += part
+        mean = np.empty(heads, np.float32)
+        for target in range(first, last):
+            mean[:] = 0
+            for segment in range(target_ptr[target], target_ptr[target + 1]):
+                row = segment_row[segment]
                 for h in range(heads):
-                    mean_grad[target, h] = mean[h]
-                for segment in range(target_ptr[target], target_ptr[target + 1]):
-                    row = segment_row[segment]
-                    for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
-                        source = edge_kv[edge]
-                        for h in range(heads):
-                            score = np.float32(0)
-                            slope = np.float32(0)
-                            for j in range(width):
-                                score += q[row, h * width + j] * kv[source, h * width + j]
-                                slope += grad[row, h * width + j] * kv[source, full + h * width + j]
-                            change = np.exp(score - log_sum[target, h]) * (slope - mean[h])
-                            for j in range(width):
-                                grad_q[row, h * width + j] += change * kv[source, h * width + j]
+                    part = np.float32(0)
+                    for j in range(width):
+                        part += grad[row, h * width + j] * out[row, h * width + j]
+                    mean[h] += part
+            for h in range(heads):
+                mean_grad[target, h] = mean[h]
+            for segment in range(target_ptr[target], target_ptr[target + 1]):
+                row = segment_row[segment]
+                for edge in range(segment_ptr[segment], segment_ptr[segment + 1]):
+                    source = edge_kv[edge]
+                    for h in range(heads):
+                        score = np.float32(0)
+                        slope = np.float32(0)
+                        for j in range(width):
+                            score += q[row, h * width + j] * kv[source, h * width + j]
+                            slope += grad[row, h * width + j] * kv[source, full + h * width + j]
+                        change = np.exp(score - log_sum[target, h]) * (slope - mean[h])
+                        for j in range(width):
+                            grad_q[row, h * width + j] += change * kv[source, h * width + j]
 
     return backward_queries
 
@@ -133,25 +130,24 @@ def _backward_queries(heads: int, width: int):
 def _backward_keys(heads: int, width: int):
     full = heads * width
 
-    @njit(parallel=True, **_OPTIONS)
+    @njit(**_OPTIONS)
     def backward_keys(
-        q, kv, grad, log_sum, mean_grad, kv_ptr, kv_segment, segment_row, segment_target, bounds, grad_kv
+        first, last, q, kv, grad, log_sum, mean_grad, kv_ptr, kv_segment, segment_row, segment_target, grad_kv
     ):
-        for chunk in prange(len(bounds) - 1):
-            for source in range(bounds[chunk], bounds[chunk + 1]):
-                for place in range(kv_ptr[source], kv_ptr[source + 1]):
-                    segment = kv_segment[place]
-                    row, target = segment_row[segment], segment_target[segment]
-                    for h in range(heads):
-                        score = np.float32(0)
-                        slope = np.float32(0)
-                        for j in range(width):
-                            score += q[row, h * width + j] * kv[source, h * width + j]
-                            slope += grad[row, h * width + j] * kv[source, full + h * width + j]
-                        alpha = np.exp(score - log_sum[target, h])
-                        change = alpha * (slope - mean_grad[target, h])
-                        for j in range(width):
-                            grad_kv[source, h * width + j] += change * q[row, h * width + j]
-                            grad_kv[source, full + h * width + j] += alpha * grad[row, h * width + j]
+        for source in range(first, last):
+            for place in range(kv_ptr[source], kv_ptr[source + 1]):
+                segment = kv_segment[place]
+                row, target = segment_row[segment], segment_target[segment]
+                for h in range(heads):
+                    score = np.float32(0)
+                    slope = np.float32(0)
+                    for j in range(width):
+                        score += q[row, h * width + j] * kv[source, h * width + j]
+                        slope += grad[row, h * width + j] * kv[source, full + h * width + j]
+                    alpha = np.exp(score - log_sum[target, h])
+                    change = alpha * (slope - mean_grad[target, h])
+                    for j in range(width):
+                        grad_kv[source, h * width + j] += change * q[row, h * width + j]
+                        grad_kv[source, full + h * width + j] += alpha * grad[row, h * width + j]
 
     return backward_keys

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rematch.studies.drug_repurposing.attention import attend
-from rematch.studies.drug_repurposing.plan import SOURCE, AttentionPlan
+from rematch.studies.drug_repurposing.plan import AttentionPlan, Products
 
 
 class HgtLayer(nn.Module):
@@ -41,7 +41,10 @@ class HgtLayer(nn.Module):
         """`method` is a key of `attention.METHODS`."""
         kvq = self._per_type(x, self.kvq, self.kvq_bias)
         kv, q = kvq[:, : 2 * self.width], kvq[:, 2 * self.width :]
-        sums = attend(self._queries(q, plan), self._keys_and_values(kv, plan), plan, self.heads, method)
+        keys = self._key_matrices()
+        kv = _with_products(kv, plan.at_source, torch.cat([keys, self.value_relation], dim=1))
+        q = _with_products(q, plan.at_target, keys.transpose(2, 3))
+        sums = attend(q, kv, plan, self.heads, method)
         out = self._per_type(F.gelu(self._collect(sums, plan)), self.out, self.out_bias)
         sizes = torch.diff(torch.tensor(self.type_ptr, device=x.device))
         gate = torch.repeat_interleave(self.skip.sigmoid(), sizes, output_size=len(x))[:, None]
@@ -51,46 +54,32 @@ class HgtLayer(nn.Module):
         spans = zip(self.type_ptr, self.type_ptr[1:], weight, bias, strict=False)
         return torch.cat([F.linear(x[start:end], w, b) for start, end, w, b in spans])
 
-    def _key_matrix(self, relation: int) -> Tensor:
-        """Key matrix of a relation `(heads, per_head, per_head)` with its prior and the 1 / sqrt(per_head) of attention."""
-        scale = self.prior[relation] / (self.width // self.heads) ** 0.5
-        return self.key_relation[relation] * scale[:, None, None]
-
-    def _keys_and_values(self, kv: Tensor, plan: AttentionPlan) -> Tensor:
-        parts = [kv]
-        for product in plan.products:
-            if product.side == SOURCE:
-                matrix = torch.cat([self._key_matrix(product.relation), self.value_relation[product.relation]])
-                parts.append(_product(kv, product.nodes, matrix))
-        return torch.cat(parts)
-
-    def _queries(self, q: Tensor, plan: AttentionPlan) -> Tensor:
-        parts = [q]
-        for product in plan.products:
-            if product.side != SOURCE:
-                parts.append(_product(q, product.nodes, self._key_matrix(product.relation).transpose(1, 2)))
-        return torch.cat(parts)
+    def _key_matrices(self) -> Tensor:
+        """Key matrices `(relations, heads, per_head, per_head)` with the priors and the 1 / sqrt(per_head) of attention."""
+        return self.key_relation * (self.prior / (self.width // self.heads) ** 0.5)[..., None, None]
 
     def _collect(self, sums: Tensor, plan: AttentionPlan) -> Tensor:
         """Adds the sums of target-side products, through their value matrices, to the rows of their nodes."""
-        total, start = sums[: plan.num_nodes].clone(), plan.num_nodes
-        for product in plan.products:
-            if product.side != SOURCE:
-                end = start + len(product.nodes)
-                rows = _per_head(sums[start:end], self.value_relation[product.relation])
-                total = total.index_add(0, product.nodes.to(sums.device), rows)
-                start = end
-        return total
+        total, rest = sums.split([plan.num_nodes, len(sums) - plan.num_nodes])
+        rows = _multiply(rest, plan.at_target, self.value_relation)
+        return total.index_add(0, plan.at_target.nodes.to(sums.device), rows)
 
 
-def _product(table: Tensor, nodes: Tensor, matrices: Tensor) -> Tensor:
-    return _per_head(table.index_select(0, nodes.to(table.device)), matrices)
+def _with_products(table: Tensor, products: Products, matrices: Tensor) -> Tensor:
+    """`table (nodes, blocks * d)`, and below it the rows of `products`, each multiplied by its relation's `matrices`."""
+    rows = table.index_select(0, products.nodes.to(table.device))
+    return torch.cat([table, _multiply(rows, products, matrices)])
 
 
-def _per_head(rows: Tensor, matrices: Tensor) -> Tensor:
-    """`rows (n, blocks * d)` with block b multiplied by `matrices[b] (d, d)`; shape kept."""
-    blocks, d, _ = matrices.shape
-    return torch.bmm(rows.view(-1, blocks, d).transpose(0, 1), matrices).transpose(0, 1).reshape(len(rows), -1)
+def _multiply(rows: Tensor, products: Products, matrices: Tensor) -> Tensor:
+    """`rows (n, blocks * d)` in the runs of `products`; block b of a run is multiplied by `matrices[relation, b] (d, d)`."""
+    by_relation = matrices.unbind(0)
+    parts = [rows[:0]]
+    for relation, run in zip(products.relations, rows.split(products.sizes), strict=True):
+        blocks, d, _ = by_relation[relation].shape
+        product = torch.bmm(run.view(-1, blocks, d).transpose(0, 1), by_relation[relation])
+        parts.append(product.transpose(0, 1).reshape(len(run), -1))
+    return torch.cat(parts)
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -14,15 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SOURCE, TARGET = "source", "target"
-
 
 @dataclass(frozen=True)
-class Product:
-    """One relation's matrix product: the side it is taken on, and the nodes `(n,)` it is taken for."""
+class Products:
+    """Matrix products that are taken on one side: `nodes (rows,)` in runs of `sizes`, one run for each of `relations`."""
 
-    relation: int
-    side: str
+    relations: tuple[int, ...]
+    sizes: tuple[int, ...]
     nodes: Tensor
 
 
@@ -37,7 +35,8 @@ class AttentionPlan:
     """
 
     num_nodes: int
-    products: tuple[Product, ...]
+    at_source: Products
+    at_target: Products
     kv_rows: int
     query_rows: int
     target_ptr: np.ndarray
@@ -59,7 +58,7 @@ class AttentionPlan:
 
 def attention_plan(num_nodes: int, relations: Sequence[np.ndarray]) -> AttentionPlan:
     """The plan for `relations`, one array `(2, edges)` of source and target node numbers each, `0 <= number < num_nodes`."""
-    products: list[Product] = []
+    sides: dict[bool, list[tuple[int, np.ndarray]]] = {True: [], False: []}
     kv_rows = query_rows = num_nodes
     kv, row, target = [], [], []
     for number, (source_ids, target_ids) in enumerate(relations):
@@ -67,19 +66,25 @@ def attention_plan(num_nodes: int, relations: Sequence[np.ndarray]) -> Attention
             continue
         sources, source_rank = _active(source_ids, num_nodes)
         targets, target_rank = _active(target_ids, num_nodes)
-        if len(sources) <= len(targets):
-            products.append(Product(number, SOURCE, torch.from_numpy(sources)))
+        at_source = len(sources) <= len(targets)
+        if at_source:
             kv.append(kv_rows + source_rank[source_ids])
             row.append(target_ids)
             kv_rows += len(sources)
         else:
-            products.append(Product(number, TARGET, torch.from_numpy(targets)))
             kv.append(source_ids)
             row.append(query_rows + target_rank[target_ids])
             query_rows += len(targets)
+        sides[at_source].append((number, sources if at_source else targets))
         target.append(target_ids)
     arrays = [np.concatenate(part).astype(np.int32) if part else np.zeros(0, np.int32) for part in (kv, row, target)]
-    return AttentionPlan(num_nodes, tuple(products), kv_rows, query_rows, **_group(*arrays, kv_rows))
+    products = _products(sides[True]), _products(sides[False])
+    return AttentionPlan(num_nodes, *products, kv_rows, query_rows, **_group(*arrays, kv_rows))
+
+
+def _products(runs: list[tuple[int, np.ndarray]]) -> Products:
+    nodes = np.concatenate([np.zeros(0, np.int64), *(nodes for _, nodes in runs)])
+    return Products(tuple(number for number, _ in runs), tuple(len(n) for _, n in runs), torch.from_numpy(nodes))
 
 
 def _active(ids: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:

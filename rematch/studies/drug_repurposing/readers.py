@@ -145,7 +145,9 @@ def _relation(name: str, pairs: np.ndarray, types: np.ndarray, rows: np.ndarray,
         wrong = np.flatnonzero(types[pairs[side]] != kind)
         if len(wrong):
             found = types[pairs[side, wrong[0]]]
-            raise ValueError(f"{file}: row {rows[wrong[0]] + 2}: {name} joins {source} and {target}, found {found} as an end")
+            raise ValueError(
+                f"{file}: row {rows[wrong[0]] + 2}: {name} joins {source} and {target}, found {found} as an end"
+            )
     item = Relation(name, source, target, ">" in name, pairs)
     return _tidy(item, card)
 

@@ -14,13 +14,17 @@ class Settings:
 
     # What is held out
     split: Literal["edge", "disease", "published"] = setting("hold out treatments, all treatments of some diseases, or the data set's own split", data=True)  # fmt: skip
-    valid_fraction: float = setting("share of the treatments (or diseases) for validation", data=True, above=0, below=0.5)
+    valid_fraction: float = setting(
+        "share of the treatments (or diseases) for validation", data=True, above=0, below=0.5
+    )
     test_fraction: float = setting("share of the treatments (or diseases) for the test", data=True, above=0, below=0.5)
     held_out_edges: Literal["removed", "left"] = setting("held-out pairs in the graph of messages; left is a leak and blocks training", data=True)  # fmt: skip
     set_aside: tuple[str, ...] = setting("relations kept out of the graph and used to judge clusters only", data=True)
     limit_nodes: int = setting("largest number of nodes kept, 0 for all", data=True, cost=True, at_least=0)
     # What is trained
-    model: Literal["hgt", "gaussian", "rank-20-noise", "random", "degree", "metapath"] = setting("what scores the pairs")
+    model: Literal["hgt", "gaussian", "rank-20-noise", "random", "degree", "metapath"] = setting(
+        "what scores the pairs"
+    )
     edges: Literal["real", "shuffled"] = setting("shuffled permutes the targets of every relation: a control")
     hidden: int = setting("width of the layers, before width_divisor", at_least=4)
     embedding: int = setting("width of the embeddings, before width_divisor", at_least=4)
@@ -38,6 +42,7 @@ class Settings:
     edges_per_relation: int = setting("edges drawn per relation and batch, before edges_divisor", at_least=1)
     edges_divisor: int = setting("divides edges_per_relation", cost=True, at_least=1)
     accumulation: int = setting("batches whose gradients make one update", at_least=1)
+    updates_per_epoch: int = setting("updates between two validations", at_least=1)
     negatives: int = setting("random edges per drawn edge", at_least=1)
     link_weight: float = setting("weight of the link loss over all relations", at_least=0)
     contrastive_weight: float = setting("weight of the contrastive loss over all relations", at_least=0)
@@ -47,7 +52,9 @@ class Settings:
 
     def __post_init__(self):
         if self.width("hidden") % self.heads or self.width("hidden") < self.heads:
-            raise ValueError(f"hidden / width_divisor: expected a multiple of heads = {self.heads}, found {self.width('hidden')}")
+            raise ValueError(
+                f"hidden / width_divisor: expected a multiple of heads = {self.heads}, found {self.width('hidden')}"
+            )
         if self.width("embedding") < 2:
             raise ValueError(f"embedding / width_divisor: expected at least 2, found {self.width('embedding')}")
         if self.valid_fraction + self.test_fraction >= 0.9:

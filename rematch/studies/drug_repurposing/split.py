@@ -68,7 +68,9 @@ def check_leaks(relations: Sequence[Relation], parts: Parts, card: Card) -> None
     for item in relations:
         joins = _joins(item.pairs, held_out)
         if joins.any():
-            text = f"{item.name}: expected no edge between the nodes of a held-out treatment, found {joins.sum()}: a leak"
+            text = (
+                f"{item.name}: expected no edge between the nodes of a held-out treatment, found {joins.sum()}: a leak"
+            )
             pairs = [f"{a}-{b}" for a, b in item.pairs[:, joins].T]
             card.add("error", "held-out-pair-in-graph", text, joins.sum(), pairs, source="S3-92")
     for first, second in (("train", "valid"), ("train", "test"), ("valid", "test")):

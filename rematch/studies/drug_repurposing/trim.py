@@ -25,11 +25,19 @@ def kept_nodes(graph: Graph, treats: str, limit: int, card: Card) -> np.ndarray:
         return keep
     treated = np.unique(graph.relation(treats).pairs)
     if limit < len(treated):
-        raise ValueError(f"limit_nodes: expected at least the {len(treated)} nodes that have a treatment, found {limit}")
+        raise ValueError(
+            f"limit_nodes: expected at least the {len(treated)} nodes that have a treatment, found {limit}"
+        )
     rank = degree.astype(np.float64)
     rank[treated] = np.inf
     chosen = np.sort(keep[np.argsort(-rank[keep], kind="stable")[:limit]])
-    card.add("note", "nodes-limited", f"limit_nodes {limit}: nodes with fewest edges dropped", len(keep) - limit, source="S3-24")
+    card.add(
+        "note",
+        "nodes-limited",
+        f"limit_nodes {limit}: nodes with fewest edges dropped",
+        len(keep) - limit,
+        source="S3-24",
+    )
     return chosen
 
 

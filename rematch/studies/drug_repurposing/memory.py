@@ -1,0 +1,46 @@
+"""How much memory a training will need, before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from rematch.studies.drug_repurposing.settings import Settings
+
+BASE_MB = 450.0  # torch, numba and the prepared graph, before the first step
+TABLES = 26.0  # float32 tables (nodes, hidden) alive at the peak of one layer's backward pass, counted in its code
+EDGE_ROWS = 8.0  # rows (edges, embedding) alive at the peak of the link loss
+
+
+def predicted_mb(settings: Settings, data: Mapping[str, np.ndarray]) -> float:
+    """Peak resident memory in MB of training `settings` on the prepared graph; an estimate, checked in `benchmarks/hgt.py`."""
+    nodes, relations = int(data["type_ptr"][-1]), 2 * len(data["relation_ends"])
+    hidden, embedding, types = settings.width("hidden"), settings.width("embedding"), len(data["type_ptr"]) - 1
+    weights = nodes * hidden + embedding * hidden
+    weights += settings.layers * (types * 4 * hidden**2 + relations * 2 * hidden**2 // settings.heads)
+    sizes = np.diff(data["relation_ptr"])
+    drawn = np.minimum(sizes, settings.edges_per_batch).sum() * (settings.link_weight + settings.contrastive_weight > 0)
+    numbers = 6 * weights  # values, gradients, two moments of Adam, the best and the last weights
+    numbers += settings.layers * TABLES * nodes * hidden + 4 * nodes * embedding
+    numbers += EDGE_ROWS * int(drawn) * embedding * (1 + settings.negatives) / 2
+    return BASE_MB + 4 * float(numbers) / 1e6 + 64 * float(sizes.sum()) / 1e6
+
+
+def check_memory(settings: Settings, data: Mapping[str, np.ndarray]) -> None:
+    """`ValueError` if `memory_limit_mb` is declared and would be exceeded; the line says what would fit."""
+    needed = predicted_mb(settings, data)
+    if not settings.memory_limit_mb or needed <= settings.memory_limit_mb:
+        return
+    text = f"memory_limit_mb: {settings.memory_limit_mb} declared, but embedding {settings.width('embedding')} with hidden "
+    text += f"{settings.width('hidden')} needs about {needed:.0f} MB; "
+    for divisor in range(settings.width_divisor + 1, 65):
+        try:
+            smaller = replace(settings, width_divisor=divisor)
+        except ValueError:
+            continue
+        if (fits := predicted_mb(smaller, data)) <= settings.memory_limit_mb:
+            widths = f"embedding {smaller.width('embedding')} with hidden {smaller.width('hidden')}"
+            raise ValueError(f"{text}width_divisor {divisor} would fit ({widths}: about {fits:.0f} MB)")
+    raise ValueError(f"{text}no width fits this graph; use limit_nodes")

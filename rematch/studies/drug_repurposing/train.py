@@ -1,0 +1,158 @@
+"""Training of embeddings on a typed graph whose held-out treatments have been removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rematch.learner import Criterion, Learner
+from rematch.streams import numpy_generator, torch_generator
+from rematch.studies.drug_repurposing import losses, ranking
+from rematch.studies.drug_repurposing.baselines import BASELINES, FixedLearner
+from rematch.studies.drug_repurposing.memory import check_memory
+from rematch.studies.drug_repurposing.messages import (
+    Edges, draw, message_ends, message_relations, piece, shuffled, stored_edges,
+)  # fmt: skip
+from rematch.studies.drug_repurposing.model import Embedder, score_matrix
+from rematch.studies.drug_repurposing.plan import AttentionPlan, attention_plan
+from rematch.studies.drug_repurposing.settings import Settings
+from rematch.torch_learner import TorchLearner
+
+CONTRASTED = 64  # random nodes that each edge of the contrastive loss is compared with
+
+
+def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device) -> Learner:
+    """The learner of one arm: gradient training, or a baseline that is computed in one go."""
+    edges = EDGES[settings.edges](stored_edges(data), seed)
+    if settings.model in BASELINES:
+        return FixedLearner(BASELINES[settings.model](settings, data, edges, seed), partial(validation, settings, data))
+    check_memory(settings, data)
+    model = Embedder(
+        data["type_ptr"].tolist(), len(message_ends(data)), len(data["relation_ends"]), settings.width("hidden"),
+        settings.width("embedding"), settings.layers, settings.heads, torch_generator(seed, "weights"),
+    ).to(device)  # fmt: skip
+    task = Task(settings, data, edges, seed, device)
+    model.remember(task.plan)
+    return TorchLearner(
+        model=model,
+        optimizer=torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True),
+        loss=task.loss,
+        validation=task.validation,
+        batches=settings.accumulation * settings.updates_per_epoch,
+        accumulate=settings.accumulation,
+        criterion=Criterion("auprc", "higher"),
+        divergence_hint="learning_rate, or temperature of the contrastive loss",
+    )
+
+
+EDGES = {"real": lambda edges, seed: edges, "shuffled": shuffled}
+
+
+class Task:
+    """The losses of one arm on one graph; holds what does not change between steps."""
+
+    def __init__(
+        self, settings: Settings, data: Mapping[str, np.ndarray], edges: Edges, seed: int, device: torch.device
+    ):
+        self.settings, self.data, self.edges, self.seed, self.device = settings, data, edges, seed, device
+        self.silent = () if settings.treatments_in_messages else (int(data["treats"]),)
+        self.plan = self._plan(edges)  # of all edges: for validation and evaluation, whatever training uses
+        self.compounds = slice(*data["compounds"].tolist())
+        known = edges.pairs[:, edges.relation == data["treats"]]
+        self.diseases = torch.from_numpy(np.unique(known[1])).to(device)
+        treated = torch.zeros(self.compounds.stop - self.compounds.start, len(self.diseases), dtype=torch.bool)
+        treated[known[0] - self.compounds.start, np.searchsorted(np.unique(known[1]), known[1])] = True
+        self.treated = treated.to(device)
+
+    def _plan(self, edges: Edges) -> AttentionPlan:
+        relations = message_relations(self.data, edges, self.silent)
+        return attention_plan(int(self.data["type_ptr"][-1]), relations)
+
+    def loss(self, model: Embedder, epoch: int, number: int) -> tuple[Tensor, dict[str, float]]:
+        """The loss of the epoch's minibatch `number`, and its parts to log.
+
+        The parts of one update are weighted so that their mean is the loss of one batch of all their edges.
+        """
+        settings = self.settings
+        step, part = divmod(number, settings.accumulation)
+        batch, edges = self.batch(epoch, step, part)
+        z = model({"all": lambda: self.plan, "sampled": lambda: self._plan(edges)}[settings.messages]())
+        weight = batch.share * settings.accumulation
+        parts = {}
+        if settings.link_weight:
+            parts["link"] = weight * losses.link_loss(z, model.relation_scale, batch, settings.decoder)
+        if settings.contrastive_weight:
+            parts["contrastive"] = weight * losses.contrastive_loss(z, batch, settings.temperature)
+        if settings.ranking_weight:
+            parts["ranking"] = losses.ranking_loss(self._scores(model, z), self.treated)
+        total = sum(getattr(settings, f"{name}_weight") * value for name, value in parts.items())
+        return total, {name: float(value.detach()) for name, value in parts.items()}
+
+    def batch(self, epoch: int, step: int, part: int) -> tuple[losses.Batch, Edges]:
+        """The `part`-th batch of an update, and the same edges for messages."""
+        settings, data = self.settings, self.data
+        drawn = draw(data["relation_ptr"], settings.edges_per_batch * settings.accumulation, self.seed, epoch, step)
+        relation = self.edges.relation[drawn]
+        rng = numpy_generator(self.seed, "negatives", epoch, step)
+        start, size = self._target_types()
+        wrong = start[relation, None] + (rng.random((len(drawn), settings.negatives)) * size[relation, None]).astype(
+            np.int64
+        )
+        others = start[:, None] + (rng.random((len(start), CONTRASTED)) * size[:, None]).astype(np.int64)
+        places = piece(relation, part, settings.accumulation)
+        pairs = self.edges.pairs[:, drawn[places]]
+        arrays = (pairs[0], relation[places], pairs[1], wrong[places], others)
+        batch = losses.Batch(*(torch.from_numpy(a).to(self.device) for a in arrays), len(places) / len(drawn))
+        return batch, Edges(pairs, relation[places])
+
+    def _target_types(self) -> tuple[np.ndarray, np.ndarray]:
+        """First node and number of nodes of each relation's target type, both `(relations,)`."""
+        ptr, kind = self.data["type_ptr"], self.data["relation_ends"][:, 1]
+        return ptr[kind], ptr[kind + 1] - ptr[kind]
+
+    def _scores(self, model: Embedder, z: Tensor) -> Tensor:
+        scale = model.relation_scale[int(self.data["treats"])]
+        return score_matrix(self.settings.decoder, z[self.compounds], z[self.diseases], scale)
+
+    def validation(self, model: Embedder, epoch: int) -> dict[str, float]:
+        """Scores of the validation treatments by embeddings from all messages."""
+        model.remember(self.plan)
+        weights = {"embeddings": model.embeddings, "relation_scale": model.relation_scale}
+        return validation(self.settings, self.data, weights)
+
+
+def validation(settings: Settings, data: Mapping[str, np.ndarray], weights: Mapping[str, Tensor]) -> dict[str, float]:
+    """auroc, auprc, mrr and hits of the validation treatments, the training treatments left out."""
+    known = data["edges"][:, slice(*data["relation_ptr"][data["treats"] : data["treats"] + 2])]
+    scores = pair_scores(settings, data, weights, data["valid_diseases"])
+    return ranking.summary(ranking.ranked(scores, *local(data, data["valid_diseases"], data["valid"], known)))
+
+
+def pair_scores(
+    settings: Settings, data: Mapping[str, np.ndarray], weights: Mapping[str, Tensor], diseases: np.ndarray
+) -> np.ndarray:
+    """Scores `(compounds, diseases)` in double precision: saved ones of a baseline, or those of the decoder."""
+    if "scores" in weights:
+        return weights["scores"][:, diseases - diseases_start(data)].double().cpu().numpy()
+    z = weights["embeddings"]
+    chosen = z[torch.from_numpy(diseases).to(z.device)]
+    scale = weights["relation_scale"][int(data["treats"])]
+    return score_matrix(settings.decoder, z[slice(*data["compounds"].tolist())], chosen, scale).double().cpu().numpy()
+
+
+def diseases_start(data: Mapping[str, np.ndarray]) -> int:
+    """The number of the first disease node."""
+    return int(data["type_ptr"][data["relation_ends"][data["treats"], 1]])
+
+
+def local(data: Mapping[str, np.ndarray], diseases: np.ndarray, *pairs: np.ndarray) -> list[np.ndarray]:
+    """`pairs` of node numbers as (row, column) of a score matrix of `diseases` (ascending); pairs of other diseases go."""
+    kept = []
+    for both in pairs:
+        both = both[:, np.isin(both[1], diseases)].astype(np.int64)
+        kept.append(np.stack([both[0] - data["compounds"][0], np.searchsorted(diseases, both[1])]))
+    return kept
