@@ -4,7 +4,9 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if "studies" not in config:  # a --configfile of your own takes the place of the default one
+if (
+    "studies" not in config
+):  # a --configfile of your own takes the place of the default one
 
     configfile: f"{workflow.basedir}/config/config.yaml"
 
@@ -36,4 +38,7 @@ rule all:
 rule runs:
     """Every training and its scores, without tables and report."""
     input:
-        [f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/scores.csv" for run in EXPERIMENT.runs()],
+        [
+            f"results/runs/{run.study}/{run.arm}/{run.device}/{run.seed}/scores.csv"
+            for run in EXPERIMENT.runs()
+        ],

@@ -17,6 +17,8 @@ rule collect:
     log:
         "logs/collect/{study}.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         settings=lambda wildcards: {
             arm.name: dict(arm.settings) for arm in entry(wildcards).trained()
@@ -39,6 +41,8 @@ rule compare:
     log:
         "logs/compare/{study}.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         metrics=lambda wildcards: dict(entry(wildcards).study.text["metrics"]),
         arms=arms_of_study,
@@ -59,6 +63,8 @@ rule claims:
     log:
         "logs/claims/{study}.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         text=ledger_text,
         arms=arms_of_study,
@@ -76,6 +82,8 @@ rule attribution:
     log:
         "logs/attribution/{study}.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         metrics=lambda wildcards: dict(entry(wildcards).study.text["metrics"]),
         arms=arms_of_study,
@@ -99,6 +107,8 @@ rule diagnose:
     log:
         "logs/diagnose.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         settings=lambda wildcards: {
             name: {arm.name: dict(arm.settings) for arm in here.trained()}
@@ -139,5 +149,7 @@ rule tables:
     log:
         "logs/tables.log",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     script:
         "../scripts/tables.py"

@@ -13,6 +13,8 @@ rule fetch:
     wildcard_constraints:
         fetched=one_of(DATASETS - GENERATED),
     localrule: True
+    conda:
+        "../envs/cpu.yaml"
     params:
         dataset=lambda wildcards: EXPERIMENT.datasets[wildcards.fetched],
         mirror=EXPERIMENT.mirror,
@@ -31,6 +33,8 @@ rule generate:
         "logs/generate/{generated}.log",
     wildcard_constraints:
         generated=one_of(GENERATED),
+    conda:
+        "../envs/cpu.yaml"
     params:
         recipe=recipe,
     script:
@@ -49,6 +53,8 @@ rule prepare:
         card="data/{dataset}/prepared/{study}/{view}/{part}/card.json",
     log:
         "logs/prepare/{dataset}/{study}/{view}/{part}.log",
+    conda:
+        "../envs/cpu.yaml"
     params:
         package=package,
         dataset=dataset_declaration,
@@ -67,5 +73,7 @@ rule check:
     log:
         "logs/check/{dataset}/{study}/{view}/{part}.log",
     localrule: True
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/check.py"

@@ -16,6 +16,8 @@ rule train:
         manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
     log:
         "logs/train/{study}/{arm}/{device}/{seed}.log",
+    conda:
+        "../envs/{device}.yaml"
     threads: threads_of
     resources:
         gpu=gpus,
@@ -45,6 +47,8 @@ rule evaluate:
         predictions="results/runs/{study}/{arm}/{device}/{seed}/predictions.parquet",
     log:
         "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
+    conda:
+        "../envs/cpu.yaml"
     params:
         package=package,
         settings=arm_settings,
