@@ -131,19 +131,24 @@ def encode(state: Mapping[str, Any], fingerprint: str) -> bytes:
 
 def decode(content: bytes, fingerprint: str, expected: str) -> dict[str, Any]:
     """The nested state of a safetensors file whose digest is `expected`; nothing is parsed before the digest fits."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     if _digest(content) != expected:
         raise BadState(f"checksum is {_digest(content)[:8]}…, expected {expected[:8]}…, {len(content)} bytes")
-    length = int.from_bytes(content[:8], "little")
-    head = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["rematch"])
+    try:
+        length = int.from_bytes(content[:8], "little")
+        head = json.loads(json.loads(content[8 : 8 + length].decode())["__metadata__"]["rematch"])
+        tensors = load(content)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise BadState(f"not a state of rematch: {error}") from None
     if head["format"] != FORMAT:
         raise OtherRun(f"has format {head['format']}, expected {FORMAT}")
     if head["fingerprint"] != fingerprint:
         raise OtherRun(
             f"is of other settings, code or data (fingerprint {head['fingerprint'][:8]}, expected {fingerprint[:8]})"
         )
-    return unpack(head["state"], load(content))
+    return unpack(head["state"], tensors)
 
 
 def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
