@@ -1,4 +1,4 @@
-"""What a document's own numbers say about its claims: single values or ranges, taken at their word, without intervals."""
+"""What a document's own numbers say about its claims: values or ranges taken at their word, without intervals."""
 
 from __future__ import annotations
 

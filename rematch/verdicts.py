@@ -173,8 +173,10 @@ def _bare(test: Test, control: Measured) -> Judged:
 
 
 def _controls(test: Test, evidence: Evidence) -> list[str]:
-    """By default every control of the study; none for costs, where doing nothing is cheap and proves nothing."""
-    return [] if test.metric in RUN_METRICS else evidence.of_kind("control")
+    """By default every control of the study; none for costs, where doing nothing is cheap and proves nothing, and none
+    for claims that something is worse or no different, which a control that fails meets as it should."""
+    wanted = test.metric not in RUN_METRICS and test.word in (None, "better")
+    return evidence.of_kind("control") if wanted else []
 
 
 def _as_good(test: Test, control: Measured, measured: Measured, metrics: Mapping[str, Any]) -> bool:

@@ -183,6 +183,16 @@ def test_not_circular_when_the_control_fails_or_the_claim_does():
     assert row.controls == "untrained 0.9699 (passes)"
 
 
+def test_a_control_that_is_worse_as_it_should_be_does_not_make_worse_circular():
+    table = scores(v1_auc=0.9, v2_auc=0.6, untrained_auc=0.1)
+    assert verdict({"metric": "auc", "is": "worse"}, table).verdict == "supported"
+
+
+def test_a_difference_is_circular_when_the_control_differs_as_much():
+    row = verdict({"metric": "auc", "is": "better"}, scores(v1_auc=0.5, v2_auc=0.9, untrained_auc=0.8))
+    assert row.verdict == "circular"
+
+
 def test_vacuous_when_a_baseline_that_learns_nothing_wins():
     test = {"metric": "auc", "above": 0.5, "vacuous": ["common"]}
     row = verdict(test, scores(v2_auc=0.9, untrained_auc=0.1, common_auc=0.95))
