@@ -40,14 +40,23 @@ def _cross_view(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 LOSSES = {"all": _all, "cross-view": _cross_view}
 
 
-def retrieval_at_k(first: Tensor, second: Tensor, k: int) -> float:
-    """Share of rows of `second` whose partner in `first` is among the k nearest by cosine; both `(num_graphs, width)`.
+def retrieval_ranks(first: Tensor, second: Tensor) -> Tensor:
+    """For each row of `second` the rank `(num_graphs,)`, from 1, of its partner among the rows of `first` by cosine.
 
     Rows as near as the partner count before it, so that a collapsed encoder is not rewarded.
     """
     similarity = F.normalize(second, dim=1) @ F.normalize(first, dim=1).T
-    ahead = (similarity >= similarity.diagonal().unsqueeze(1) - 1e-6).sum(dim=1)  # counts the partner itself
-    return float((ahead <= k).float().mean())
+    return (similarity >= similarity.diagonal().unsqueeze(1) - 1e-6).sum(dim=1)  # the partner itself is one of them
+
+
+def retrieval_at_k(first: Tensor, second: Tensor, k: int) -> float:
+    """Share of rows of `second` whose partner in `first` is among the k nearest; both `(num_graphs, width)`."""
+    return float((retrieval_ranks(first, second) <= k).float().mean())
+
+
+def mean_reciprocal_rank(first: Tensor, second: Tensor) -> float:
+    """Mean of 1 / rank of the partner, 0 to 1; finer than the share at rank 1."""
+    return float(retrieval_ranks(first, second).float().reciprocal().mean())
 
 
 def alignment(first: Tensor, second: Tensor) -> float:

@@ -19,9 +19,9 @@ from rematch.studies.graph_embeddings.flat import FlatGraphs, from_arrays
 from rematch.studies.graph_embeddings.model import GraphEncoder, build
 from rematch.studies.graph_embeddings.probes import fold_auc, probe, r2
 from rematch.studies.graph_embeddings.settings import Settings
-from rematch.studies.graph_embeddings.train import ENCODING_CHUNK, Task, chunks
+from rematch.studies.graph_embeddings.train import ENCODING_CHUNK, Task, batch_graphs, chunks
 
-EDGES_REMOVED = 0.1  # the share of edges that robustness is measured without (C0.3)
+EDGES_DROPPED = 0.1  # the share of edges that robustness is measured without (C0.3)
 VIEW_SEED = 0  # evaluation uses the same views for all arms and seeds
 GEOMETRY_GRAPHS = 2000  # uniformity looks at all pairs of at most so many graphs
 KINDS = ("regression", "classification")
@@ -47,23 +47,30 @@ def evaluate(
     device: torch.device,
 ) -> Evaluation:
     """Scores of a saved encoder on the test graphs and the probe sets, computed in float32 for every arm."""
-    task = Task(settings, train["node_sizes"], train["edge_sizes"], VIEW_SEED, device)
+    batch = batch_graphs(settings, len(train["train.node_offsets"]) - 1)
+    task = Task(settings, train["node_sizes"], train["edge_sizes"], VIEW_SEED, device, batch)
     encode = ENCODERS[settings.encoder](task, weights)
     scores, tables = [], []
     graphs = from_arrays(test, "test")
     with torch.no_grad():
         scores += GEOMETRY[settings.encoder](task, weights, graphs)
+    plain, changed = map(torch.from_numpy, (encode(graphs), encode(without_edges(graphs, "test"))))
+    scores.append(Score("retrieval_at_1_dropped", retrieval_at_k(plain, changed, 1), len(graphs)))
     stores = {key.split("/")[1] for key in test if key.startswith("task/")}
     for store in sorted(stores):
         graphs = from_arrays(test, f"probe/{store}")
-        broken = features.without_edges(graphs, EDGES_REMOVED, numpy_generator(VIEW_SEED, "edges removed", store))
-        plain, changed = encode(graphs), encode(broken)
+        plain, changed = encode(graphs), encode(without_edges(graphs, store))
         for item in probes_of(test, store):
             found, table = run_probe(item, plain[item.rows], changed[item.rows])
             scores += found
             tables.append(table)
     predictions = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return Evaluation(scores + means(scores), predictions)
+
+
+def without_edges(graphs: FlatGraphs, store: str) -> FlatGraphs:
+    """The graphs without a tenth of their edges, the same ones for every arm and seed."""
+    return features.without_edges(graphs, EDGES_DROPPED, numpy_generator(VIEW_SEED, "edges dropped", store))
 
 
 def probes_of(test: Mapping[str, np.ndarray], store: str) -> Iterator[Probe]:
@@ -82,7 +89,7 @@ def run_probe(item: Probe, plain: np.ndarray, changed: np.ndarray) -> tuple[list
     clean, broken = probe(plain, changed, item.values, item.folds, item.kind)
     scores = [
         Score(f"probe_{metric}{suffix}_{item.name}", value, len(item.values))
-        for suffix, predicted in (("", clean), ("_edges_removed", broken))
+        for suffix, predicted in (("", clean), ("_dropped", broken))
         for metric, value in METRICS[item.kind](item, predicted).items()
     ]
     classes = np.unique(item.values)
@@ -92,16 +99,21 @@ def run_probe(item: Probe, plain: np.ndarray, changed: np.ndarray) -> tuple[list
 
 
 def means(scores: list[Score]) -> list[Score]:
-    """For each probe metric its mean over the tasks that have it, e.g. `probe_accuracy`."""
+    """Each probe metric's mean over the tasks that have it, and `probe`: accuracy or R² of each task, averaged."""
     out = []
-    for metric in ("accuracy", "auc", "r2"):
-        for suffix in ("", "_edges_removed"):
-            stem = f"probe_{metric}{suffix}_"
-            found = [s for s in scores if s.name.startswith(stem) and (suffix or "_edges_removed" not in s.name)]
+    for suffix in ("", "_dropped"):
+        parts = {metric: [s for s in scores if _is_part(s.name, metric, suffix)] for metric in ("accuracy", "auc", "r2")}
+        parts[""] = parts["accuracy"] + parts["r2"]
+        for metric, found in parts.items():
             if found:
-                value = float(np.mean([score.value for score in found]))
-                out.append(Score(stem.rstrip("_"), value, sum(score.n for score in found)))
+                name = "_".join(filter(None, ("probe", metric))) + suffix
+                out.append(Score(name, float(np.mean([s.value for s in found])), sum(s.n for s in found)))
     return out
+
+
+def _is_part(name: str, metric: str, suffix: str) -> bool:
+    """Whether `name` is the score of one task; tasks may not begin with `dropped_`."""
+    return name.startswith(f"probe_{metric}{suffix}_") and (bool(suffix) or not name.startswith(f"probe_{metric}_dropped_"))
 
 
 def _regression_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:
@@ -148,7 +160,7 @@ ENCODERS = {
 def _learned_geometry(task: Task, weights: Mapping[str, Tensor], graphs: FlatGraphs) -> list[Score]:
     model = load(task, weights)
     plain, viewed = task.reference_pair(model, graphs)
-    loss = Score("loss", task.held_out_loss(model, graphs), len(graphs))
+    loss = Score("contrastive_loss", task.held_out_loss(model, graphs), len(graphs))
     rank = Score("effective_rank_head", effective_rank(model.project(plain).cpu()), len(graphs))
     return [loss, rank, *_geometry(plain.cpu(), viewed.cpu())]
 

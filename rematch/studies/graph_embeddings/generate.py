@@ -1,8 +1,8 @@
 """Generated graphs: four families of base graphs, each with one of five planted motifs, written as TUDataset text.
 
-All motifs have six nodes, seven edges and the same node labels in another arrangement, and hang on one more edge; family,
-motif and size are drawn independently. So counting nodes, edges or labels tells nothing about the motif. Node and edge
-labels stand for atom and bond types.
+All motifs have six nodes, seven edges and the same labels in another arrangement, and hang on one more edge; family, motif,
+arrangement of edge labels and size are drawn independently. So counting nodes, edges or labels tells nothing about motif and
+arrangement. Node and edge labels stand for atom and bond types.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MOTIFS = {  # six nodes, seven edges each; no two alike for one-dimensional Weis
 FAMILIES = ("path", "caterpillar", "recursive", "hub")
 MOTIF_LABELS = (3, 0, 0, 4, 0, 0)  # of the motif's nodes, in order: two marks, as hetero atoms mark a functional group
 BASE_LABELS = {0: 0.7, 1: 0.15, 2: 0.15}  # label -> share among the other nodes
+PATTERNS = ((0, 1, 0, 1, 0, 1, 0), (0, 0, 0, 1, 1, 1, 0))  # labels of the motif's edges, in order
 EDGE_LABELS = 3
 MOTIF_NODES = len(MOTIF_LABELS)
 
@@ -50,7 +51,7 @@ def _draw(generator: np.random.Generator, graphs: int, nodes: int) -> dict[str, 
     base = generator.integers(2 * nodes // 3, 4 * nodes // 3 + 1, graphs) - MOTIF_NODES
     motif = generator.integers(0, len(MOTIFS), graphs)
     family = generator.integers(0, len(FAMILIES), graphs)
-    double = generator.integers(0, 2, graphs)  # whether the motif's edges alternate between two labels
+    pattern = generator.integers(0, 2, graphs)  # how two labels are arranged on the motif's edges
     counts = base + MOTIF_NODES
     offsets = np.concatenate([[0], np.cumsum(counts)])
     tree = _trees(generator, base, family, offsets)
@@ -58,9 +59,8 @@ def _draw(generator: np.random.Generator, graphs: int, nodes: int) -> dict[str, 
     planted = shapes[motif] + (offsets[:-1] + base)[:, None, None]
     hook = offsets[:-1] + np.floor(generator.random(graphs) * base).astype(np.int64)
     link = np.stack([hook, offsets[:-1] + base + generator.integers(0, MOTIF_NODES, graphs)], axis=1)
-    pattern = np.where(double[:, None] == 1, np.arange(shapes.shape[1]) % 2, 0)
     edges = np.concatenate([tree, planted.reshape(-1, 2), link])
-    drawn = generator.integers(0, EDGE_LABELS, len(tree)), pattern.reshape(-1), np.zeros(graphs, np.int64)
+    drawn = generator.integers(0, EDGE_LABELS, len(tree)), np.array(PATTERNS)[pattern].reshape(-1), np.zeros(graphs, np.int64)
     graph = np.repeat(np.arange(graphs), counts)
     node_labels = generator.choice(list(BASE_LABELS), offsets[-1], p=list(BASE_LABELS.values()))
     node_labels[(offsets[:-1] + base)[:, None] + np.arange(MOTIF_NODES)] = MOTIF_LABELS
@@ -72,7 +72,7 @@ def _draw(generator: np.random.Generator, graphs: int, nodes: int) -> dict[str, 
         "node_labels": node_labels,
         "motif": motif,
         "family": family,
-        "double": double,
+        "pattern": pattern,
         "depth": _mean_depth(tree, counts, offsets, base),
     }
 
@@ -117,7 +117,7 @@ def _write(out: Path, name: str, drawn: dict[str, np.ndarray], targets: bool) ->
     write_text(out / f"{name}_edge_labels.txt", _rows(np.repeat(drawn["edge_labels"], 2)[:, None]))
     if targets:
         write_text(out / f"{name}_graph_labels.txt", _rows(drawn["motif"][:, None]))
-        columns = np.stack([drawn["double"], drawn["depth"]], axis=1)
+        columns = np.stack([drawn["pattern"], drawn["depth"]], axis=1)
         write_text(out / f"{name}_graph_attributes.txt", "".join(f"{a:.0f}, {b:.6f}\n" for a, b in columns))
 
 

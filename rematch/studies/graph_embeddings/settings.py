@@ -48,6 +48,11 @@ class Settings:
 
     # optimiser
     batch_size: int = setting("graphs per step, so 2 x batch - 2 negatives", unit="graphs", at_least=2)
+    largest_batch_share: float = setting(
+        "a batch holds at most this share of the training graphs, for small data; 0 = refuse a batch larger than the data",
+        at_least=0,
+        at_most=1,
+    )
     optimizer: Literal["adam", "adamw"] = setting("Adam with L2 penalty, or decoupled weight decay")
     learning_rate: float = setting("rate of the first loop, after warm-up", above=0)
     lr_decay: float = setting("factor on the rate from one loop to the next", above=0, at_most=1)
@@ -59,7 +64,7 @@ class Settings:
     clip_norm: float = setting("largest gradient norm", above=0)
     precision: Literal["float32", "mixed"] = setting("mixed: fp16 with scaled loss on CUDA, bfloat16 on CPU and MPS")
     epochs: int = setting("most epochs; 0 leaves the encoder as initialised", unit="epochs", cost=True, at_least=0)
-    patience: int = setting("epochs without a better validation loss before stopping, 0 = never", at_least=0)
+    patience: int = setting("epochs without a better validation retrieval before stopping, 0 = never", at_least=0)
 
     def __post_init__(self):
         if self.validation_share + self.test_share >= 1:

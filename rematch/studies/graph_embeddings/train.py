@@ -21,7 +21,7 @@ from rematch.studies.graph_embeddings.batch import (
     side_by_side,
     widths,
 )
-from rematch.studies.graph_embeddings.contrast import contrastive_loss, retrieval_at_k
+from rematch.studies.graph_embeddings.contrast import contrastive_loss, mean_reciprocal_rank
 from rematch.studies.graph_embeddings.flat import FlatGraphs, from_arrays
 from rematch.studies.graph_embeddings.model import GraphEncoder, build
 from rematch.studies.graph_embeddings.schedule import learning_rate, loop
@@ -32,10 +32,14 @@ ENCODING_CHUNK = 512
 
 
 def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device) -> ContrastiveLearner:
-    """The learner of one arm; selection is by the arm's own loss on the validation graphs, with fixed views."""
-    task = Task(settings, data["node_sizes"], data["edge_sizes"], seed, device)
+    """The learner of one arm.
+
+    Selection is by the mean reciprocal rank at which validation graphs are found again by the reference view: the loss
+    moves with temperature, batch and normalisation, so its best value could not be a goal for another arm (S0-43, S0-72).
+    """
     train, validation = from_arrays(data, "train"), from_arrays(data, "validation")
-    steps = steps_per_epoch(settings, len(train))
+    batch = batch_graphs(settings, len(train))
+    task = Task(settings, data["node_sizes"], data["edge_sizes"], seed, device, batch)
     model = build(settings, *widths(data["node_sizes"], data["edge_sizes"]), stream(seed, "weights")).to(device)
     optimizer = OPTIMIZERS[settings.optimizer](
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -49,25 +53,28 @@ def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: 
         optimizer,
         loss=lambda model, epoch, step: task.training_loss(model, train, epoch, step),
         validation=lambda model, epoch: task.validation(model, validation),
-        batches=steps,
-        criterion=Criterion("loss", "lower"),
+        batches=max(1, len(train) // batch),  # full batches only: the loss moves with the batch
+        criterion=Criterion("retrieval", "higher"),
         scheduler=schedule,
         clip_norm=settings.clip_norm,
         autocast=autocast,
         scaler=scaler,
         divergence_hint=f"learning_rate ({settings.learning_rate:g}), clip_norm or temperature",
     )
-    return ContrastiveLearner(inner, settings)
+    return ContrastiveLearner(inner, settings, batch)
 
 
-def steps_per_epoch(settings: Settings, graphs: int) -> int:
-    """Full batches in an epoch; the rest waits for another epoch's order, because the loss moves with the batch."""
-    if settings.encoder == "gine" and settings.batch_size > graphs and settings.epochs:
+def batch_graphs(settings: Settings, graphs: int) -> int:
+    """Graphs in a batch: `batch_size`, or the share of the training graphs that small data allow."""
+    largest = int(settings.largest_batch_share * graphs)
+    if largest:
+        return max(2, min(settings.batch_size, largest))
+    if settings.batch_size > graphs and settings.epochs:
         raise ValueError(
             f"batch_size: expected at most the {graphs} training graphs, found {settings.batch_size}; "
-            "lower it or raise train_graphs"
+            "lower it, raise train_graphs, or set largest_batch_share"
         )
-    return max(1, graphs // settings.batch_size)
+    return settings.batch_size
 
 
 @dataclass
@@ -76,6 +83,7 @@ class ContrastiveLearner:
 
     inner: TorchLearner
     settings: Settings
+    batch: int
 
     def __post_init__(self):
         self.steps_per_epoch, self.criterion = self.inner.steps_per_epoch, self.inner.criterion
@@ -86,7 +94,7 @@ class ContrastiveLearner:
     def end_epoch(self, epoch: int, validation) -> dict[str, float]:
         """The rate of the epoch that ends, its loop, and how far the warm-up is."""
         warm = min(1.0, (epoch + 1) / max(1, self.settings.warmup_epochs))
-        further = {"loop": float(loop(self.settings, epoch)), "warmup_factor": warm}
+        further = {"loop": float(loop(self.settings, epoch)), "warmup_factor": warm, "batch_graphs": self.batch}
         return self.inner.end_epoch(epoch, validation) | further
 
 
@@ -99,6 +107,7 @@ class Task:
     edge_sizes: np.ndarray
     seed: int
     device: torch.device
+    batch_size: int
 
     def batch(self, graphs: FlatGraphs, chosen: np.ndarray) -> Batch:
         """The chosen graphs on the device."""
@@ -106,7 +115,7 @@ class Task:
 
     def training_loss(self, model: GraphEncoder, train: FlatGraphs, epoch: int, step: int) -> Tensor:
         """The loss `()` of one batch, whose graphs are a function of the seed, the epoch and the step."""
-        size = self.settings.batch_size
+        size = self.batch_size
         chosen = permutation(len(train), self.seed, epoch)[step * size : (step + 1) * size]
         return self.loss(model, self.batch(train, chosen), Augmentation.of(self.settings), "train", epoch, step)
 
@@ -123,9 +132,9 @@ class Task:
             )
 
     def validation(self, model: GraphEncoder, graphs: FlatGraphs) -> dict[str, float]:
-        """The arm's loss, and retrieval@1 of the reference view, which is comparable across arms."""
-        plain, viewed = self.reference_pair(model, graphs)
-        return {"loss": self.held_out_loss(model, graphs), "retrieval_at_1": retrieval_at_k(plain, viewed, 1)}
+        """The arm's loss, and how well graphs are found again by the reference view, which is comparable across arms."""
+        found = mean_reciprocal_rank(*self.reference_pair(model, graphs))
+        return {"loss": self.held_out_loss(model, graphs), "retrieval": found}
 
     def reference_pair(self, model: GraphEncoder, graphs: FlatGraphs) -> tuple[Tensor, Tensor]:
         """Embeddings `(num_graphs, width)` of the graphs and of one view that is the same for all arms of a seed."""
@@ -139,7 +148,7 @@ class Task:
 
     def held_out_loss(self, model: GraphEncoder, graphs: FlatGraphs) -> float:
         """The arm's mean loss on graphs it does not train on, in parts of about its batch size, with fixed views."""
-        parts = chunks(len(graphs), self.settings.batch_size)
+        parts = chunks(len(graphs), self.batch_size)
         how = Augmentation.of(self.settings)
         losses = [float(self.loss(model, self.batch(graphs, part), how, "held out", i)) for i, part in enumerate(parts)]
         return float(np.average(losses, weights=[len(part) for part in parts]))
