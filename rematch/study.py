@@ -183,7 +183,7 @@ def _named(text: Mapping[str, Any], versions: Mapping[str, Version], cls: type, 
             if name in versions or name in named:
                 raise ValueError(f"{where}: this name is taken by another arm")
             item = _mapping(item, where, allowed=("from", "kind", "why", "source", "set"))
-            if item.get("from") not in versions:
+            if item.get("from") not in [*versions]:  # a list, so that an unhashable value is no surprise
                 raise ValueError(
                     f"{where}: from: no version {item.get('from')!r}{checked.suggestion(item.get('from'), versions)}"
                 )
@@ -226,12 +226,15 @@ def _check_metrics(text: Mapping[str, Any], cls: type, file: str) -> None:
         band = item.get("equal_within")
         if isinstance(band, bool) or not isinstance(band, int | float) or not 0 <= band < float("inf"):
             raise ValueError(f"{where}: equal_within: expected a number >= 0, found {band!r}")
-        for key in item.get("depends_on", []):
-            if key not in checked.declared(cls):
+        needed = item.get("depends_on", [])
+        if not isinstance(needed, list):
+            raise ValueError(f"{where}: depends_on: expected a list of settings, found {needed!r:.60}")
+        for key in needed:
+            if key not in [*checked.declared(cls)]:
                 raise ValueError(
                     f"{where}: depends_on: unknown key {key!r}{checked.suggestion(key, checked.declared(cls))}"
                 )
-    if text["primary"] not in metrics:
+    if text["primary"] not in [*metrics]:
         raise ValueError(
             f"{file}: primary: no metric {text['primary']!r}{checked.suggestion(text['primary'], metrics)}"
         )
