@@ -25,8 +25,7 @@ from rematch.devices import describe, open_device
 from rematch.digests import file_digest, text_digest
 from rematch.divergence import Diverged
 from rematch.engine import Fit, fit
-from rematch.failures import RunFailed
-from rematch.interrupt import Interrupted
+from rematch.failures import RunFailed, explained_failures
 from rematch.settings import build
 
 EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
@@ -75,23 +74,21 @@ def train_run(
     arm = build(package, settings)
     facts = _facts(package, seed, settings, data, code)
     try:
-        opened = open_device(device, threads)
-        learner = importlib.import_module(f"rematch.studies.{package}.train").learner(
-            arm, prepared.read(Path(data)), seed, opened
-        )
-        result = fit(
-            learner,
-            seed=seed,
-            epochs=getattr(arm, "epochs_to_train", arm.epochs),
-            patience=arm.patience,
-            folder=Path(state),
-            fingerprint=facts["fingerprint"],
-            max_seconds=limits.max_seconds,
-            keep_every=EPOCHS_BETWEEN_CHECKPOINTS,
-        )
-    except Interrupted:
-        raise
-    except (Diverged, RunFailed, ValueError, MemoryError, RuntimeError) as error:
+        with explained_failures():
+            opened = open_device(device, threads)
+            module = importlib.import_module(f"rematch.studies.{package}.train")
+            learner = module.learner(arm, prepared.read(Path(data)), seed, opened)
+            result = fit(
+                learner,
+                seed=seed,
+                epochs=getattr(arm, "epochs_to_train", arm.epochs),
+                patience=arm.patience,
+                folder=Path(state),
+                fingerprint=facts["fingerprint"],
+                max_seconds=limits.max_seconds,
+                keep_every=EPOCHS_BETWEEN_CHECKPOINTS,
+            )
+    except (Diverged, RunFailed, ValueError, RuntimeError) as error:
         if not limits.show_failures:
             raise
         _log.error("failed: %s", error)

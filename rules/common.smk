@@ -174,3 +174,9 @@ def threads_of(wildcards):
 
 def gpus(wildcards):
     return 0 if wildcards.device == "cpu" else 1
+
+
+def keeps_going(wildcards, attempt):
+    """1 in the last attempt under --keep-going: a run that fails then leaves its reason, so that the report can show it."""
+    settings = workflow.execution_settings  # not there yet while the files are parsed
+    return int(bool(settings and settings.keep_going and attempt > settings.retries))

@@ -23,11 +23,7 @@ rule train:
         gpu=gpus,
         max_seconds=int(EXPERIMENT.max_seconds or 0),
         states=EXPERIMENT.states,
-        show_failures=int(
-            bool(
-                workflow.execution_settings and workflow.execution_settings.keep_going
-            )
-        ),
+        show_failures=keeps_going,
     params:
         package=package,
         settings=arm_settings,
