@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from rematch.comparability import why_not_comparable
+from rematch.evidence import sets_of_changes
 from rematch.statistics import FEWEST_PAIRS, Better, answer, holm, mean_interval, p_value, paired
 from rematch.subsets import is_exact, orders, prefixes
 
@@ -54,7 +55,7 @@ def attribution(
     `arms`: name -> kind, version, changes, settings, trained_as. `budget` and `seed` are those with which the Shapley
     arms were drawn. Seeds whose runs are not all there are left out, with a note.
     """
-    sets = arm_of_set(arms, version)
+    sets = sets_of_changes(version, arms)
     rows = []
     for device in sorted(scores["device"].unique()):
         for metric, about in metrics.items():
@@ -68,16 +69,6 @@ def attribution(
                 continue
             rows += [(*head, *row) for row in _shares(values, arms[version]["changes"], about, budget, seed, note)]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def arm_of_set(arms: Mapping[str, Mapping[str, Any]], version: str) -> dict[frozenset[str], str]:
-    """Set of changes -> the arm that has exactly these; the version before stands for no change."""
-    versions = [name for name, arm in arms.items() if arm["kind"] == "version"]
-    sets = {frozenset(): versions[versions.index(version) - 1]} if versions.index(version) else {}
-    for name, arm in arms.items():
-        if arm["version"] == version and arm["kind"] in ("version", "minus", "plus", "subset"):
-            sets.setdefault(frozenset(arm["changes"]), name)
-    return sets
 
 
 def _by_set(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -60,13 +61,34 @@ def comparison(
     columns arm, device, seed, split, name, value, n, status; the test split is used. p values are corrected after Holm
     over the metrics of one pair of arms on one device. `pairs`: default `arm_pairs(arms)`.
     """
-    scores = scores[(scores["split"] == "test") | (scores["split"] == "")]
+    scores = scores[(scores["split"] == "test") | (scores["split"] == "") | (scores["status"] != "ok")]
+    by_device = {device: Runs.of(here) for device, here in scores.groupby("device")}
     rows = []
     for before, after in arm_pairs(arms) if pairs is None else pairs:
-        for device in sorted(scores["device"].unique()):
-            here = scores[scores["device"] == device]
-            rows += _compare_pair(study, device, metrics, arms, here, before, after, interval)
+        for device, runs in by_device.items():
+            rows += _compare_pair(study, device, metrics, arms, runs, before, after, interval)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The scores of one device, for quick look-up by trained arm: seed -> status, and (arm, metric) -> seed -> value,
+    n."""
+
+    status: Mapping[str, Mapping[int, str]]
+    scores: Mapping[tuple[str, str], Mapping[int, tuple[float, float]]]
+
+    @staticmethod
+    def of(table: pd.DataFrame) -> Runs:
+        """From rows with arm, seed, name, value, n, status."""
+        status: dict[str, dict[int, str]] = {}
+        scores: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
+        columns = (table[name] for name in ("arm", "seed", "name", "value", "n", "status"))
+        for arm, seed, name, value, count, state in zip(*columns, strict=True):
+            status.setdefault(arm, {})[seed] = state
+            if state == "ok":
+                scores.setdefault((arm, name), {})[seed] = (value, count)
+        return Runs(status, scores)
 
 
 def arm_pairs(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -82,14 +104,24 @@ def arm_pairs(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     return chain + [(arms[name]["version"], name) for name in beside if arms[name]["version"] in versions]
 
 
-def _compare_pair(study, device, metrics, arms, scores, before, after, interval) -> list[tuple[Any, ...]]:
+def _compare_pair(study, device, metrics, arms, runs: Runs, before, after, interval) -> list[tuple[Any, ...]]:
+    trained = [arms.get(arm, {}).get("trained_as") or arm for arm in (before, after)]
+    one, other = (sorted(runs.status.get(arm, {})) for arm in trained)
+    if one and other and one != other:
+        raise ValueError(f"{study}: arms {before} and {after} need equal seeds on {device}, found {one} and {other}")
+    failed = {
+        (name, seed): state
+        for name, arm in zip((before, after), trained, strict=True)
+        for seed, state in runs.status.get(arm, {}).items()
+        if state != "ok"
+    }
     rows = []
     for metric, about in metrics.items():
-        one, other = (_runs(scores, arms, arm, metric) for arm in (before, after))
-        if one.empty or other.empty:
-            continue
-        _refuse_unequal_seeds(study, metric, before, after, one, other)
-        rows.append((metric, about, *_measured(metric, metrics, arms, before, after, one, other, interval)))
+        sides = [runs.scores.get((arm, metric)) for arm in trained]
+        if all(sides):
+            rows.append(
+                (metric, about, *_measured(metric, metrics, arms, (before, after), sides, one, failed, interval))
+            )
     adjusted = holm([result.p if word == "" else np.nan for *_, result, _, word, _ in rows])
     table = []
     for (metric, about, result, samples, word, note), p_holm in zip(rows, adjusted, strict=True):
@@ -104,36 +136,23 @@ def _compare_pair(study, device, metrics, arms, scores, before, after, interval)
     return table
 
 
-def _runs(scores: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], arm: str, metric: str) -> pd.DataFrame:
-    """Columns value, n, status indexed by seed; a failed run has one row per metric or a row without a name."""
-    trained = arms.get(arm, {}).get("trained_as") or arm
-    rows = scores[(scores["arm"] == trained) & ((scores["name"] == metric) | (scores["status"] != "ok"))]
-    seeds = sorted(scores.loc[scores["arm"] == trained, "seed"].unique())
-    table = rows.drop_duplicates("seed").set_index("seed")[["value", "n", "status"]]
-    # a run whose test part has no sample of a bin lacks the bin's score; the run itself is there
-    return table.reindex(seeds).fillna({"status": "ok"}) if len(table) else table
+def _measured(metric, metrics, arms, names, sides, seeds, failed, interval):
+    """Result, fewest samples, the answer if it does not hang on the numbers, and a note.
 
-
-def _refuse_unequal_seeds(study, metric, before, after, one: pd.DataFrame, other: pd.DataFrame) -> None:
-    if list(one.index) != list(other.index):
-        found = f"found {list(one.index)} and {list(other.index)}"
-        raise ValueError(f"{study}: {metric}: arms {before} and {after} need equal seeds, {found}")
-
-
-def _measured(metric, metrics, arms, before, after, one, other, interval):
-    """Result, fewest samples, the answer if it does not hang on the numbers, and a note."""
-    good = (one["status"] == "ok") & (other["status"] == "ok")
-    good &= np.isfinite(one["value"].astype(float)) & np.isfinite(other["value"].astype(float))
-    result = paired(one.loc[good, "value"], other.loc[good, "value"], interval=interval)
-    counts = pd.concat([one.loc[good, "n"], other.loc[good, "n"]]).astype(float)
-    samples = float(counts.min()) if counts.notna().any() else np.nan
-    notes = [f"{arm} seed {seed} {row.status}" for arm, runs in ((before, one), (after, other)) for seed, row in
-             runs[runs["status"] != "ok"].iterrows()]  # fmt: skip
-    undefined = int((~good).sum()) - len({note.split(" seed ")[1].split()[0] for note in notes})
-    if undefined > 0:
+    A run whose test part has no sample of a bin lacks that bin's score, or has one that is not finite: its pair is
+    left out.
+    """
+    lost = {seed for _, seed in failed}
+    good = [s for s in seeds if s not in lost and all(s in side and np.isfinite(side[s][0]) for side in sides)]
+    result = paired(*([side[seed][0] for seed in good] for side in sides), interval=interval)
+    counts = [side[seed][1] for side in sides for seed in good if np.isfinite(side[seed][1])]
+    samples = float(min(counts, default=np.nan))
+    notes = [f"{arm} seed {seed} {state}" for (arm, seed), state in failed.items()]
+    undefined = len(set(seeds) - lost) - len(good)
+    if undefined:
         notes.append(f"{undefined} pairs without a finite value")
     word = ""
-    reason = why_not_comparable(metric, metrics, *(arms.get(arm, {}).get("settings", {}) for arm in (before, after)))
+    reason = why_not_comparable(metric, metrics, *(arms.get(arm, {}).get("settings", {}) for arm in names))
     if reason:
         word, notes = NOT_COMPARABLE, [reason]
     elif samples < FEWEST_SAMPLES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pandas as pd
 from rematch.claims import Test
 from rematch.comparability import why_not_comparable
 from rematch.statistics import FEWEST_SAMPLES
+
+_NO_RUNS = pd.DataFrame({"value": [], "n": []}, index=pd.Index([], name="seed"))
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,15 @@ class Evidence:
     def values(self, metric: str, arm: str, split: str, device: str | None = None) -> pd.DataFrame:
         """Columns value and n, indexed by seed, of the runs that went well; empty if there are none."""
         trained = self.arms.get(arm, {}).get("trained_as") or arm
-        rows = self.scores
-        rows = rows[(rows["arm"] == trained) & (rows["name"] == metric) & (rows["split"] == split)]
-        device = device or self.device
-        rows = rows[(rows["device"] == device) & (rows["status"] == "ok") & np.isfinite(rows["value"].astype(float))]
-        return rows.set_index("seed")[["value", "n"]].sort_index()
+        return self._by_key.get((device or self.device, trained, split, metric), _NO_RUNS)
 
-    @property
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str, str], pd.DataFrame]:
+        good = self.scores[(self.scores["status"] == "ok") & np.isfinite(self.scores["value"].astype(float))]
+        parts = good.groupby(["device", "arm", "split", "name"])[["seed", "value", "n"]]
+        return {key: part.set_index("seed").sort_index() for key, part in parts}
+
+    @cached_property
     def device(self) -> str:
         """The device with the most runs, the first by name among equals."""
         counts = self.scores.drop_duplicates(["arm", "device", "seed"])["device"].value_counts()
@@ -75,6 +80,8 @@ def measure(test: Test, evidence: Evidence) -> Measured:
     if test.benchmark:
         return _benchmark(test, evidence)
     arm, against, note = arms_of_test(test, evidence.arms)
+    if not arm and len(test.changes) == 1:
+        return _averaged(test, evidence, note)
     if not arm and len(test.changes) > 1 and test.relation in ("difference", "relative_change"):
         return _summed(test, evidence, note)
     if not arm:
@@ -107,6 +114,45 @@ def measure(test: Test, evidence: Evidence) -> Measured:
         samples=min(_samples(found, test), _samples(other, test)),
         note=note,
     )
+
+
+def _averaged(test: Test, evidence: Evidence, reason: str) -> Measured:
+    """One change that was neither left out nor added alone: the mean, seed by seed, over all pairs of arms that differ
+    in this change and no other (the arms that a Shapley value is made of)."""
+    sets = sets_of_changes(test.version, evidence.arms)
+    change = frozenset(test.changes)
+    pairs = [
+        (name, sets[chosen - change]) for chosen, name in sets.items() if change <= chosen and chosen - change in sets
+    ]
+    parts = [measure(replace(test, changes=(), arm=with_it, against=without), evidence) for with_it, without in pairs]
+    parts = [part for part in parts if part.verdict != "not testable here"]
+    longest = max((len(part.values) for part in parts), default=0)
+    whole = [part for part in parts if len(part.values) == longest and not part.verdict]
+    if not whole:
+        return next((part for part in parts if part.verdict), _missing(reason))
+    note = f"mean over {len(whole)} pairs of arms that differ in this change alone"
+    return replace(
+        whole[0],
+        values=np.mean([part.values for part in whole], axis=0),
+        arm=f"{len(whole)} arms with it",
+        against=f"{len(whole)} arms without it",
+        arm_mean=float(np.mean([part.arm_mean for part in whole])),
+        against_mean=float(np.mean([part.against_mean for part in whole])),
+        samples=min(part.samples for part in whole),
+        note=note,
+    )
+
+
+def sets_of_changes(version: str, arms: Mapping[str, Mapping[str, Any]]) -> dict[frozenset[str], str]:
+    """Set of the version's changes -> the arm that has exactly these; the version before stands for none."""
+    kinds = ("version", "minus", "plus", "subset")
+    found = {
+        frozenset(arm["changes"]): name
+        for name, arm in reversed(list(arms.items()))
+        if arm["version"] == version and arm["kind"] in kinds
+    }
+    parent = _parent(version, arms)
+    return ({frozenset(): parent} if parent else {}) | found
 
 
 def _summed(test: Test, evidence: Evidence, reason: str) -> Measured:
@@ -145,11 +191,7 @@ def arms_of_test(test: Test, arms: Mapping[str, Mapping[str, Any]]) -> tuple[str
     chosen, every = frozenset(test.changes), frozenset(arms[whole]["changes"])
     if not chosen <= every:
         return "", "", f"{test.version} has no change {' and '.join(sorted(chosen - every))}"
-    by_set = {
-        frozenset(arm["changes"]): name
-        for name, arm in reversed(list(arms.items()))
-        if arm["version"] == test.version and arm["kind"] in ("version", "minus", "plus", "subset")
-    }
+    by_set = sets_of_changes(test.version, arms)
     without, alone, parent = by_set.get(every - chosen), by_set.get(chosen), _parent(whole, arms)
     if without and test.via != "one-at-a-time":
         return whole, without, "left out of the version"

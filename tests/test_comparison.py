@@ -85,6 +85,15 @@ def test_a_failed_run_without_scores_counts_too():
     assert (row.pairs, row.answer) == (4, "too few pairs")
 
 
+def test_a_bin_without_a_sample_in_one_seed_leaves_that_pair_out():
+    table = scores(
+        {("v1", "rmse"): [*V1, 1.0], ("v2", "rmse"): [*V2, 0.8], ("v1", "auc"): [0.5] * 6, ("v2", "auc"): [0.5] * 6}
+    )
+    table = table[~((table["arm"] == "v2") & (table["name"] == "rmse") & (table["seed"] == 6))]
+    row = comparison("s", METRICS, ARMS, table, PAIR).iloc[0]
+    assert (row.metric, row.pairs, row.note) == ("rmse", 5, "1 pairs without a finite value")
+
+
 def test_values_that_are_not_finite_are_left_out_and_counted():
     row = comparison(
         "s", METRICS, ARMS, scores({("v1", "rmse"): [*V1, 1.0], ("v2", "rmse"): [*V2, np.nan]}), PAIR
@@ -94,7 +103,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted():
 
 def test_unequal_seeds_are_refused():
     with pytest.raises(
-        ValueError, match=r"^s: rmse: arms v1 and v2 need equal seeds, found \[1, 2, 3, 4, 5\] and \[1, 2, 3\]$"
+        ValueError, match=r"^s: arms v1 and v2 need equal seeds on cpu, found \[1, 2, 3, 4, 5\] and \[1, 2, 3\]$"
     ):
         comparison("s", METRICS, ARMS, scores({("v1", "rmse"): V1, ("v2", "rmse"): V2[:3]}), PAIR)
 

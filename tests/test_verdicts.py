@@ -137,6 +137,23 @@ def test_a_change_without_arms_of_its_own_is_not_testable():
     assert row.reason == "no arm with or without gelu was trained; see `attribution` in the configuration"
 
 
+def test_a_change_of_drawn_subsets_is_the_mean_over_pairs_that_differ_in_it_alone():
+    every = ("gelu", "deeper", "wide", "long")
+    arms = {
+        "v1": ARMS["v1"],
+        "v2": arm(changes=every, split="a"),
+        "v1-plus-deeper+wide": arm("subset", changes=("deeper", "wide"), split="a"),
+        "v1-plus-deeper+gelu+wide": arm("subset", changes=("deeper", "wide", "gelu"), split="a"),
+        "v1-plus-long": arm("subset", changes=("long",), split="a"),
+        "v1-plus-gelu+long": arm("subset", changes=("gelu", "long"), split="a"),
+    }
+    means = {"v1-plus-deeper+wide": 1.0, "v1-plus-deeper+gelu+wide": 0.9, "v1-plus-long": 1.2, "v1-plus-gelu+long": 0.9}
+    row = verdict({"metric": "rmse", "change": "gelu", "is": "better"}, scores(v1=1.3, v2=0.7, **means), arms)
+    assert row.measured == pytest.approx(-0.2, abs=0.01)
+    assert row.verdict == "supported"
+    assert row.reason == "mean over 2 pairs of arms that differ in this change alone"
+
+
 def test_two_changes_in_one_claim_add_up_where_no_arm_leaves_out_both():
     arms = {
         **ARMS,
