@@ -99,6 +99,7 @@ def load_study(path: Path, name: str, claims: Path | None = None) -> Study:
     changed = {key for version in versions.values() for change in version.changes for key in change.set}
     budgets = _budgets(text["budgets"], cls, changed, file)
     _check_metrics(text, cls, file)
+    _check_gaps(text, {*versions, *named}, file)
     return Study(name, package, file, cls, versions, named, budgets, text)
 
 
@@ -238,6 +239,23 @@ def _check_metrics(text: Mapping[str, Any], cls: type, file: str) -> None:
         raise ValueError(
             f"{file}: primary: no metric {text['primary']!r}{checked.suggestion(text['primary'], metrics)}"
         )
+
+
+def _check_gaps(text: Mapping[str, Any], arms: set[str], file: str) -> None:
+    """A gap shows two arms side by side that are not to be compared, such as the same recipe under two splits."""
+    for i, item in enumerate(text.get("gaps", [])):
+        where = f"{file}: gaps: {i + 1}"
+        item = _mapping(item, where, allowed=("name", "arms", "metric", "why", "source"))
+        _sentence(item, where)
+        pair = item.get("arms")
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f"{where}: arms: expected two arms, found {pair!r}")
+        for arm in pair:
+            if arm not in arms:
+                raise ValueError(f"{where}: no arm {arm!r}{checked.suggestion(arm, arms)}")
+        if item.get("metric") not in text["metrics"]:
+            known = checked.suggestion(item.get("metric"), text["metrics"])
+            raise ValueError(f"{where}: no metric {item.get('metric')!r}{known}")
 
 
 def _mapping(value: Any, where: str, allowed: tuple[str, ...] = ()) -> Mapping[str, Any]:
