@@ -1,0 +1,79 @@
+"""From collected tables to evidence tables, on a study small enough to check by hand."""
+
+import pandas as pd
+import pytest
+
+from rematch.evidence_tables import join_tables, write_attribution, write_claims, write_comparison
+
+METRICS = {"rmse": {"label": "RMSE", "better": "lower", "equal_within": 0.01}}
+SETTINGS = {"a": 1}
+ARMS = {
+    "v1": {"kind": "version", "version": "v1", "changes": [], "settings": SETTINGS, "trained_as": "v1"},
+    "v2": {"kind": "version", "version": "v2", "changes": ["x", "y"], "settings": SETTINGS, "trained_as": "v2"},
+    "v2-minus-x": {"kind": "minus", "version": "v2", "changes": ["y"], "settings": SETTINGS, "trained_as": "v2-minus-x"},
+    "v2-minus-y": {"kind": "minus", "version": "v2", "changes": ["x"], "settings": SETTINGS, "trained_as": "v2-minus-y"},
+}
+LEVELS = {"v1": 2.0, "v2": 1.0, "v2-minus-x": 1.6, "v2-minus-y": 1.4}  # x brings 0.6, y 0.4
+NOISE = [0.00, 0.01, -0.01, 0.02, -0.02]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = [
+        ("toy", arm, "cpu", seed, "test", "rmse", level + noise + 0.003 * ((seed * 7 + len(arm)) % 5), 100, "ok")
+        for arm, level in LEVELS.items()
+        for seed, noise in enumerate(NOISE, start=1)
+    ]
+    columns = ["study", "arm", "device", "seed", "split", "name", "value", "n", "status"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
+    runs = [("toy", arm, "cpu", seed) for arm in LEVELS for seed in range(1, 6)]
+    history = [(*run, 10 * (epoch + 1), "validation_rmse", 3.0 - epoch) for run in runs for epoch in range(3)]
+    timing = [(*run, epoch, 0.5, 0.0) for run in runs for epoch in range(3)]
+    keys = ["study", "arm", "device", "seed"]
+    pd.DataFrame(history, columns=[*keys, "step", "name", "value"]).to_csv(tmp_path / "histories.csv", index=False)
+    pd.DataFrame(timing, columns=[*keys, "epoch", "seconds", "checkpoint_seconds"]).to_csv(
+        tmp_path / "timings.csv", index=False
+    )
+    manifest = pd.DataFrame([(*run, "['rmse', 'lower']", "ok") for run in runs], columns=[*keys, "criterion", "status"])
+    manifest.to_csv(tmp_path / "manifests.csv", index=False)
+    (tmp_path / "benchmarks.csv").write_text("program,name,value\n")
+    return tmp_path
+
+
+def test_comparison_and_budgets(folder):
+    outputs = [folder / "comparison.csv", folder / "budgets.csv"]
+    inputs = [str(folder / f"{name}.csv") for name in ("scores", "histories", "timings", "manifests")]
+    write_comparison("toy", METRICS, ARMS, *inputs, outputs)
+    row = pd.read_csv(outputs[0]).query("before == 'v1' and after == 'v2'").iloc[0]
+    assert row["answer"] == "better"
+    assert row["difference"] == pytest.approx(-1.0, abs=0.02)
+    assert row["pairs"] == 5
+    budgets = pd.read_csv(outputs[1])
+    assert {"steps", "seconds"} <= set(budgets["budget"])
+
+
+def test_shares_of_two_changes(folder):
+    write_attribution("toy", METRICS, ARMS, {"version": "v2", "arms": 8}, str(folder / "scores.csv"), folder / "out.csv")
+    table = pd.read_csv(folder / "out.csv").query("method == 'leave-one-out'").set_index("change")["share"]
+    assert table["x"] == pytest.approx(-0.6, abs=0.03)
+    assert table["y"] == pytest.approx(-0.4, abs=0.03)
+    assert table["x"] + table["y"] + table["interaction"] == pytest.approx(table["total"])
+
+
+def test_a_claim_gets_its_verdict(folder):
+    claim = {"id": "T.1", "source": "S4-52", "says": "The error falls below 1.2.", "expected": [0.8, 1.2]}
+    text = {"metrics": METRICS, "claims": [claim | {"test": {"metric": "rmse", "arm": "v2", "at_most": 1.2}}]}
+    outputs = [folder / f"{name}.csv" for name in ("claims", "tiers", "lint")]
+    write_claims("toy", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    assert pd.read_csv(outputs[0])["verdict"].tolist() == ["supported"]
+    assert all(path.exists() for path in outputs)
+
+
+def test_tables_of_studies_stand_one_under_the_other(tmp_path):
+    for study in ("a", "b"):
+        (tmp_path / study).mkdir()
+        (tmp_path / study / "claims.csv").write_text(f"study,claim\n{study},1\n")
+    outputs = [str(tmp_path / "claims.csv"), str(tmp_path / "claims.md")]
+    join_tables([str(tmp_path / study / "claims.csv") for study in ("a", "b")], outputs)
+    assert pd.read_csv(outputs[0])["study"].tolist() == ["a", "b"]
+    assert "| a" in (tmp_path / "claims.md").read_text()
