@@ -17,8 +17,8 @@ ROWS = 512  # 512 x 256 values: about 5 ms for everything in `collapse`
 def gradient_norms(named: Iterable[tuple[str, Tensor]], scale: float = 1.0) -> dict[str, float]:
     """Euclidean gradient norm per group of parameters, keyed `gradient_norm_<group>`; call after backward.
 
-    `named` are (name, parameter) pairs; parameters whose names agree up to the last dot form a group. A parameter without
-    a gradient counts 0. `scale` undoes a clipping that came first: norm before clipping / norm after.
+    `named` are (name, parameter) pairs; parameters whose names agree up to the last dot form a group. A parameter
+    without a gradient counts 0. `scale` undoes a clipping that came first: norm before clipping / norm after.
     """
     squares: dict[str, float] = {}
     for name, parameter in named:
@@ -50,10 +50,11 @@ def sample_rows(n: int, rows: int = ROWS) -> np.ndarray:
 def collapse(embeddings: Tensor, rows: int = ROWS) -> dict[str, float]:
     """How far vectors (n, d) have collapsed, on at most `rows` of them.
 
-    cosine_mean, cosine_std: over pairs of different rows. cosine_mean_centred, cosine_std_centred: the same after the mean
+    cosine_mean, cosine_std: over pairs of different rows. cosine_mean_centred, cosine_std_centred: the same after
+    the mean
     row is removed, since a common offset alone makes every cosine large. effective_rank: exp of the entropy of the
-    normalised singular values of the centred rows (Roy & Vetterli 2007). pca_90: principal components that hold 90 % of the
-    variance. norm_mean: mean Euclidean length of a row.
+    normalised singular values of the centred rows (Roy & Vetterli 2007). pca_90: principal components that hold 90 %
+    of the variance. norm_mean: mean Euclidean length of a row.
     """
     x = embeddings.detach()[torch.from_numpy(sample_rows(len(embeddings), rows)).to(embeddings.device)]
     x = x.float().cpu()
@@ -97,7 +98,8 @@ def _cosines(x: Tensor) -> tuple[float, float]:
 def separation(positive: np.ndarray, negative: np.ndarray) -> dict[str, float]:
     """How scores (p,) of positives stand above those (q,) of negatives, as logits.
 
-    score_gap: difference of mean probabilities; auc: share of (positive, negative) pairs in the right order, ties one half;
+    score_gap: difference of mean probabilities; auc: share of (positive, negative) pairs in the right order, ties
+    one half;
     loss_over_constant: cross-entropy (mean over positives plus mean over negatives) over that of a constant 1/2.
     """
     p, q = 1 / (1 + np.exp(-np.clip(positive, -60, 60))), 1 / (1 + np.exp(-np.clip(negative, -60, 60)))
@@ -114,8 +116,8 @@ def separation(positive: np.ndarray, negative: np.ndarray) -> dict[str, float]:
 def dirichlet_energy(h: Tensor, scaled: Tensor) -> float:
     """trace(H^T (I - S) H) / trace(H^T H) for vectors H (n, d) and their propagation S H `scaled` (n, d).
 
-    S is the symmetrically scaled adjacency matrix; 0 says that neighbours agree up to their degree (over-smoothed), 1 is
-    what independent vectors have on average, 2 the most (Cai & Wang 2020).
+    S is the symmetrically scaled adjacency matrix; 0 says that neighbours agree up to their degree (over-smoothed),
+    1 is what independent vectors have on average, 2 the most (Cai & Wang 2020).
     """
     total = float(h.double().square().sum())
     return float((h.double() * (h.double() - scaled.double())).sum()) / total if total > 0 else 0.0

@@ -1,7 +1,7 @@
 """What a training's history says about it: contradictions, and the advice the documents give for them.
 
-A rule looks at one run and returns a finding or nothing; a healthy run has none. Each carries its evidence in numbers and
-the inventory row that it comes from. Thresholds stand in one table, each with its source.
+A rule looks at one run and returns a finding or nothing; a healthy run has none. Each carries its evidence in
+numbers and the inventory row that it comes from. Thresholds stand in one table, each with its source.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Training:
     @property
     def epochs(self) -> int:
         """Epochs that were logged."""
-        return len(self.get(self.criterion)) if self.criterion else max((len(v) for v in self.values.values()), default=0)
+        return (
+            len(self.get(self.criterion)) if self.criterion else max((len(v) for v in self.values.values()), default=0)
+        )
 
     def improvements(self) -> np.ndarray:
         """The epochs, from 0, at which the criterion was better than ever before."""
@@ -113,9 +115,10 @@ def gradient_log(training: Training) -> Finding | None:
     return Finding(
         "gradient-log-contradicts-updates",
         "fault",
-        f"gradient norm 0 in {wrong.sum()} of {len(norm)} epochs while the parameters moved by {np.median(change):.2e} an update",
-        "The logger is wrong, not the gradient: measure after backward, before clipping and before zero_grad, and print it "
-        "in scientific notation.",
+        f"gradient norm 0 in {wrong.sum()} of {len(norm)} epochs while the parameters moved "
+        f"by {np.median(change):.2e} an update",
+        "The logger is wrong, not the gradient: measure after backward, before clipping and before zero_grad, and "
+        "print it in scientific notation.",
         "S1-74, S1-38, S1-60",
     )
 
@@ -130,14 +133,24 @@ def vanishing(training: Training) -> Finding | None:
         return None
     dead = {name: training.last(name) for name in training.values if "dead_units" in name}
     units = "; ".join(f"{name.removeprefix('validation_')} {share:.0%}" for name, share in dead.items() if share > 0)
-    evidence = f"gradient norm at most {norm[still].max():.1e} and parameters at rest in {still.sum()} of {len(norm)} epochs"
-    advice = "The gradient vanishes: look for dead rectifiers, a loss cut off from the parameters, or a saturated score."
-    return Finding("vanishing-gradient", "warning", evidence + (f"; {units}" if units else ""), advice, "S1-43, S1-61, S1-70")
+    evidence = (
+        f"gradient norm at most {norm[still].max():.1e} and parameters at rest in {still.sum()} of {len(norm)} epochs"
+    )
+    advice = (
+        "The gradient vanishes: look for dead rectifiers, a loss cut off from the parameters, or a saturated score."
+    )
+    return Finding(
+        "vanishing-gradient", "warning", evidence + (f"; {units}" if units else ""), advice, "S1-43, S1-61, S1-70"
+    )
 
 
 def layer_without_gradient(training: Training) -> Finding | None:
     """A group of parameters whose gradient is a millionth of the largest group's, in the median epoch."""
-    groups = {name.split("gradient_norm_", 1)[1]: np.median(v) for name, v in training.values.items() if "gradient_norm_" in name}
+    groups = {
+        name.split("gradient_norm_", 1)[1]: np.median(v)
+        for name, v in training.values.items()
+        if "gradient_norm_" in name
+    }
     if not groups or max(groups.values()) == 0:
         return None
     largest = max(groups.values())
@@ -145,7 +158,13 @@ def layer_without_gradient(training: Training) -> Finding | None:
     if not silent:
         return None
     evidence = ", ".join(f"{name} {value:.1e}" for name, value in silent.items()) + f" against {largest:.1e}"
-    return Finding("layer-without-gradient", "warning", evidence, "These parameters learn nothing: is the layer used?", "S1-38, S1-43")
+    return Finding(
+        "layer-without-gradient",
+        "warning",
+        evidence,
+        "These parameters learn nothing: is the layer used?",
+        "S1-38, S1-43",
+    )
 
 
 def idle_patience(training: Training) -> Finding | None:
@@ -167,7 +186,9 @@ def not_converged(training: Training) -> Finding | None:
     if not len(best) or epochs < 2 or best[-1] + 1 <= (1 - _limit("late")) * epochs:
         return None
     evidence = f"best epoch {best[-1] + 1} of {epochs}"
-    return Finding("not-converged", "warning", evidence, "Compare at equal budgets, or train on until it is flat.", "S1-76, S1-32")
+    return Finding(
+        "not-converged", "warning", evidence, "Compare at equal budgets, or train on until it is flat.", "S1-76, S1-32"
+    )
 
 
 def gap_no_proxy(training: Training) -> Finding | None:
@@ -194,12 +215,17 @@ def collapse(training: Training) -> Finding | None:
     cosine, centred = training.last("cosine_mean"), training.last("cosine_mean_centred")
     state = collapse_state(cosine, centred)
     rank, components = training.last("effective_rank"), training.last("pca_90")
-    evidence = f"mean cosine {cosine:.3f}, centred {centred:.3f}, effective rank {rank:.1f}, {components:.0f} components for 90 %"
+    evidence = f"mean cosine {cosine:.3f}, centred {centred:.3f}, effective rank {rank:.1f}, "
+    evidence += f"{components:.0f} components for 90 %"
     if state == "collapsed":
-        advice = "Train longer or with another rate (the documents: 200 epochs, 0.0005), and look whether the loss falls."
+        advice = (
+            "Train longer or with another rate (the documents: 200 epochs, 0.0005), and look whether the loss falls."
+        )
         return Finding("collapsed-embeddings", "warning", evidence, advice, "S1-39, S3-39, S3-50, S3-53")
     if state == "offset":
-        advice = "The vectors share an offset, they have not collapsed: compare centred cosines and ranks, not raw cosines."
+        advice = (
+            "The vectors share an offset, they have not collapsed: compare centred cosines and ranks, not raw cosines."
+        )
         return Finding("common-offset", "warning", evidence, advice, "S3-91, S1-39")
     return None
 
@@ -213,7 +239,9 @@ def slow_start(training: Training) -> Finding | None:
     if first < max(5, _limit("slow_start") * training.epochs):
         return None
     evidence = f"{training.criterion} is 0 for the first {first} of {len(values)} epochs"
-    advice = "Count updates, not epochs; then a higher rate (0.005, 0.01) and, if weights are averaged, a shorter average."
+    advice = (
+        "Count updates, not epochs; then a higher rate (0.005, 0.01) and, if weights are averaged, a shorter average."
+    )
     return Finding("slow-start", "warning", evidence, advice, "S1-41, S1-34, S1-67")
 
 
@@ -226,8 +254,15 @@ def rate_cut_early(training: Training) -> Finding | None:
     early = [int(drop) for drop in drops if not (values[:drop] > 0).any()]
     if not early:
         return None
-    evidence = f"rate lowered at epoch {early[0] + 1} ({rate[early[0] - 1]:g} to {rate[early[0]]:g}), {training.criterion} still 0"
-    return Finding("rate-cut-before-learning", "warning", evidence, "Do not step a plateau schedule on a flat 0: use cosine.", "S1-17, S1-68")
+    change = f"{rate[early[0] - 1]:g} to {rate[early[0]]:g}"
+    evidence = f"rate lowered at epoch {early[0] + 1} ({change}), {training.criterion} still 0"
+    return Finding(
+        "rate-cut-before-learning",
+        "warning",
+        evidence,
+        "Do not step a plateau schedule on a flat 0: use cosine.",
+        "S1-17, S1-68",
+    )
 
 
 def clipping_binds(training: Training) -> Finding | None:
@@ -235,14 +270,17 @@ def clipping_binds(training: Training) -> Finding | None:
     share = training.get("clipped")
     if not len(share) or share.mean() <= _limit("clipped"):
         return None
-    evidence = f"{share.mean():.0%} of the updates are clipped to {training.settings.get('clip', training.settings.get('clip_norm'))}"
+    limit = training.settings.get("clip", training.settings.get("clip_norm"))
+    evidence = f"{share.mean():.0%} of the updates are clipped to {limit}"
     advice = "Clipping rescales the norm to its limit, it cannot make it 0; relax it for a diagnosis run."
     return Finding("clipping-binds", "warning", evidence, advice, "S1-59, S1-62, SX-07")
 
 
 def dead_units(training: Training) -> Finding | None:
     """Layers of which most units are zero for every input."""
-    dead = {name.removeprefix("validation_"): float(v[-1]) for name, v in training.values.items() if "dead_units" in name}
+    dead = {
+        name.removeprefix("validation_"): float(v[-1]) for name, v in training.values.items() if "dead_units" in name
+    }
     dead = {name: share for name, share in dead.items() if share > _limit("dead")}
     if not dead:
         return None
@@ -256,7 +294,7 @@ def loss_at_chance(training: Training) -> Finding | None:
     if not (ratio > _limit("chance") and gap > _limit("gap_contradiction")):
         return None
     evidence = f"loss {ratio:.2f} times that of a constant 1/2, score gap {gap:.3f}"
-    advice = "The scores are apart but badly calibrated (a common offset or a large spread): log the loss's parts one by one."
+    advice = "The scores are apart but badly calibrated (a common offset or a large spread): log its parts one by one."
     return Finding("loss-at-chance-despite-gap", "warning", evidence, advice, "S1-77, S1-23")
 
 
@@ -266,7 +304,13 @@ def loss_not_falling(training: Training) -> Finding | None:
     if len(loss) < 5 or not loss[-max(len(loss) // 10, 1) :].mean() >= loss[0]:
         return None
     evidence = f"training loss {loss[0]:.4g} at first, {loss[-1]:.4g} at last"
-    return Finding("loss-not-falling", "warning", evidence, "Try half and double the learning rate; check the data that are loaded.", "S3-45, S3-54")
+    return Finding(
+        "loss-not-falling",
+        "warning",
+        evidence,
+        "Try half and double the learning rate; check the data that are loaded.",
+        "S3-45, S3-54",
+    )
 
 
 def over_smoothed(training: Training) -> Finding | None:
@@ -275,7 +319,9 @@ def over_smoothed(training: Training) -> Finding | None:
     if not energies or (last := energies[max(energies)]) >= _limit("smooth"):
         return None
     evidence = f"Dirichlet energy {last:.1e} after the last of {len(energies)} layers"
-    return Finding("over-smoothed", "warning", evidence, "Fewer layers, or add the input at every layer.", "S1-07, S1-46, S1-66")
+    return Finding(
+        "over-smoothed", "warning", evidence, "Fewer layers, or add the input at every layer.", "S1-07, S1-46, S1-66"
+    )
 
 
 def averaged_lag(training: Training) -> Finding | None:
@@ -296,13 +342,16 @@ def over_fitted(training: Training) -> Finding | None:
     if held[-1] <= 1.05 * held.min():
         return None
     evidence = f"training loss {train[-1]:.4g}, validation loss {held[-1]:.4g}, at best {held.min():.4g}"
-    return Finding("over-fitted", "warning", evidence, "More dropout (0.4), more weight decay (1e-3), a smaller network.", "S4-83")
+    return Finding(
+        "over-fitted", "warning", evidence, "More dropout (0.4), more weight decay (1e-3), a smaller network.", "S4-83"
+    )
 
 
 Rule = Callable[[Training], Finding | None]
 RULES: Sequence[Rule] = (
-    gradient_log, vanishing, layer_without_gradient, averaged_lag, idle_patience, not_converged, slow_start, rate_cut_early,
-    clipping_binds, dead_units, collapse, over_smoothed, gap_no_proxy, loss_at_chance, loss_not_falling, over_fitted,
+    gradient_log, vanishing, layer_without_gradient, averaged_lag, idle_patience, not_converged, slow_start,
+    rate_cut_early, clipping_binds, dead_units, collapse, over_smoothed, gap_no_proxy, loss_at_chance,
+    loss_not_falling, over_fitted,
 )  # fmt: skip
 
 
@@ -315,7 +364,10 @@ def table(histories: pd.DataFrame, manifests: pd.DataFrame, settings: Mapping[st
     rows = []
     criteria = {tuple(item[key] for key in RUN): item.get("criterion") for item in manifests.to_dict("records")}
     for key, part in histories.groupby(RUN, sort=False):
-        values = {name: v.to_numpy(float) for name, v in part.sort_values("step", kind="stable").groupby("name", sort=False)["value"]}
+        values = {
+            name: v.to_numpy(float)
+            for name, v in part.sort_values("step", kind="stable").groupby("name", sort=False)["value"]
+        }
         name, better = _criterion(criteria.get(key))
         for found in diagnose(Training(values, settings.get(key[1], {}), name, better)):
             rows.append((*key, *found))
@@ -331,7 +383,9 @@ def _criterion(text: Any) -> tuple[str, Literal["lower", "higher"]]:
     return f"validation_{text[0]}", text[1]
 
 
-def diagnose_runs(settings: Mapping[str, Mapping[str, Any]], histories: Sequence[str], manifests: Sequence[str], output: str) -> None:
+def diagnose_runs(
+    settings: Mapping[str, Mapping[str, Any]], histories: Sequence[str], manifests: Sequence[str], output: str
+) -> None:
     """Writes the findings of all studies as CSV; `settings` maps study -> arm -> settings, files are one per study."""
     tables = []
     for history, manifest in zip(histories, manifests, strict=True):

@@ -22,7 +22,8 @@ POSITIVE = ("train_pos", "valid_pos", "test_pos")
 def prepare(raw: Path, dataset: Mapping[str, Any], settings: Settings, seed: int) -> Prepared:
     """The split as int32 arrays, with structural features of the training graph.
 
-    train: edges (m, 2), valid_pos, valid_neg (p, 2), structure (n, 6) float32, num_nodes (1,); test: test_pos, test_neg.
+    train: edges (m, 2), valid_pos, valid_neg (p, 2), structure (n, 6) float32, num_nodes (1,); test: test_pos,
+    test_neg.
     """
     split = readers.read(Path(raw), dataset.get("reader", "plain-split"))
     card = Card(dataset.get("title", "link prediction"))
@@ -50,7 +51,10 @@ def check(split: readers.Split) -> None:
             raise ValueError(f"{part}: expected at least one pair, found none")
         outside = np.flatnonzero(((pairs < 0) | (pairs >= n)).any(axis=1))
         if len(outside):
-            raise ValueError(f"{part}, row {outside[0] + 1}: expected node numbers 0 to {n - 1}, found {tuple(map(int, pairs[outside[0]]))}")
+            raise ValueError(
+                f"{part}, row {outside[0] + 1}: expected node numbers 0 to {n - 1}, "
+                f"found {tuple(map(int, pairs[outside[0]]))}"
+            )
         loops = np.flatnonzero(pairs[:, 0] == pairs[:, 1])
         if len(loops):
             raise ValueError(f"{part}, row {loops[0] + 1}: expected two different nodes, found {len(loops)} self-loops")
@@ -81,12 +85,15 @@ def _refuse_repeats(part: str, pairs: np.ndarray, keys: np.ndarray, n: int) -> N
         return
     directed = pairs.astype(np.int64)[:, 0] * n + pairs[:, 1]
     if len(np.unique(directed)) == len(directed):
-        raise ValueError(f"{part}: expected every undirected edge once, found {repeats} in both directions (a directed file?)")
+        raise ValueError(
+            f"{part}: expected every undirected edge once, found {repeats} in both directions (a directed file?)"
+        )
     raise ValueError(f"{part}: expected every edge once, found {repeats} repeated rows")
 
 
 def _draw_missing_negatives(split: readers.Split, card: Card) -> None:
-    """Draws as many non-edges as positives for a part without negatives; the draw does not depend on the seed of a run."""
+    """Draws as many non-edges as positives for a part without negatives; the draw does not depend on the seed of a
+    run."""
     n = split.num_nodes
     edges = np.concatenate([_keys(split.parts[part], n) for part in POSITIVE])
     for part in ("valid", "test"):
@@ -94,14 +101,21 @@ def _draw_missing_negatives(split: readers.Split, card: Card) -> None:
         if len(split.parts[f"{part}_neg"]) or not wanted:
             continue
         if n * (n - 1) // 2 - len(edges) < 2 * wanted:
-            raise ValueError(f"{part}_neg: expected {wanted} pairs that are no edges, found too few in a graph of {n} nodes")
+            raise ValueError(
+                f"{part}_neg: expected {wanted} pairs that are no edges, found too few in a graph of {n} nodes"
+            )
         draw, found = numpy_generator(0, "held-out negatives", part), np.zeros((0, 2), np.int64)
         while len(found) < wanted:
             pairs = np.sort(draw.integers(0, n, (2 * wanted, 2)), axis=1)
             pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & ~np.isin(_keys(pairs, n), edges)]
             found = np.unique(np.concatenate([found, pairs]), axis=0)
         split.parts[f"{part}_neg"] = draw.permutation(found)[:wanted]
-        card.add("note", "negatives-drawn", f"{part}: no negatives were given; {wanted} non-edges were drawn uniformly", wanted)
+        card.add(
+            "note",
+            "negatives-drawn",
+            f"{part}: no negatives were given; {wanted} non-edges were drawn uniformly",
+            wanted,
+        )
 
 
 def _describe(split: readers.Split, card: Card) -> None:

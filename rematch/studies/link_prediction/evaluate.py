@@ -45,7 +45,10 @@ def evaluate(
         h = model.encode(graph, None if features is None else torch.from_numpy(features).to(device), layers)
         result = _evaluation(train, test, names, lambda pairs: model.decode(h, pairs).cpu().numpy(), True)
         shape = diagnostics.collapse(h)
-        shape |= {f"dirichlet_energy_{i}": diagnostics.dirichlet_energy(x, propagate(graph, x)) for i, x in enumerate(layers, 1)}
+        shape |= {
+            f"dirichlet_energy_{i}": diagnostics.dirichlet_energy(x, propagate(graph, x))
+            for i, x in enumerate(layers, 1)
+        }
         shape["dirichlet_energy"] = shape[f"dirichlet_energy_{len(layers)}"]
     result.scores.extend(Score(name, value, graph.n) for name, value in shape.items())
     return result

@@ -27,12 +27,15 @@ def generate(
 ) -> None:
     """Writes a split and `truth.json`.
 
-    Node i has a place z_i near its community's centre and a popularity w_i (normal, sd `popularity`). The pair (i, j) is an
-    edge with probability sigmoid((cos(z_i, z_j) * 4 + w_i + w_j - t) / `noise`); t is set so that `density` of all pairs are.
-    The shares `held_out` of the edges go to validation and test; as many non-edges are drawn for each.
+    Node i has a place z_i near its community's centre and a popularity w_i (normal, sd `popularity`). The pair (i,
+    j) is an
+    edge with probability sigmoid((cos(z_i, z_j) * 4 + w_i + w_j - t) / `noise`); t is set so that `density` of all
+    pairs are. The shares `held_out` of the edges go to validation and test; as many non-edges are drawn for each.
     """
     if nodes * (nodes - 1) * density * held_out < 40:
-        raise ValueError(f"nodes, density, held_out: expected at least 20 held-out edges, found {nodes}, {density}, {held_out}")
+        raise ValueError(
+            f"nodes, density, held_out: expected at least 20 held-out edges, found {nodes}, {density}, {held_out}"
+        )
     draw = numpy_generator(seed, "latent graph", nodes, communities)
     community = draw.integers(0, communities, nodes)
     place = draw.normal(size=(communities, dimensions))[community] + 0.6 * draw.normal(size=(nodes, dimensions))

@@ -1,20 +1,25 @@
 """Compiled loops for graphs on the CPU: neighbour sums, dot products of node pairs, common-neighbour scores.
 
-All of them are serial and visit rows in a fixed order, so equal inputs give equal bits. Sums over neighbours run over 64
-columns at a time: 4,267 nodes x 64 columns x 4 bytes = 1.1 MB stays in the second-level cache, where all 256 columns would not.
+All of them are serial and visit rows in a fixed order, so equal inputs give equal bits. Sums over neighbours run
+over 64
+columns at a time: 4,267 nodes x 64 columns x 4 bytes = 1.1 MB stays in the second-level cache, where all 256 columns
+would not.
 """
 
 import numba
 import numpy as np
 
 _SUM = dict(cache=True, nogil=True, fastmath={"contract"})
-_DOT = dict(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})  # a dot product vectorises only if reordered
+_DOT = dict(
+    cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}
+)  # a dot product vectorises only if reordered
 BLOCK = 64
 
 
 @numba.njit(**_SUM)
 def neighbour_sum(indptr, indices, x, scale, out):
-    """Fills `out` (n, d) with D A D x for a 0/1 pattern A in CSR form and D = diag(`scale`); x (n, d), C-ordered float32."""
+    """Fills `out` (n, d) with D A D x for a 0/1 pattern A in CSR form and D = diag(`scale`); x (n, d), C-ordered
+    float32."""
     n, d = x.shape
     columns = np.empty((n, BLOCK), np.float32)
     total = np.empty(BLOCK, np.float32)
@@ -30,8 +35,18 @@ def neighbour_sum(indptr, indices, x, scale, out):
             k, stop = indptr[i], indptr[i + 1]
             # Eight neighbours a round: the running totals are read and written once for eight additions.
             while k + 8 <= stop:
-                a, b, e, f = columns[indices[k]], columns[indices[k + 1]], columns[indices[k + 2]], columns[indices[k + 3]]
-                g, h, p, q = columns[indices[k + 4]], columns[indices[k + 5]], columns[indices[k + 6]], columns[indices[k + 7]]
+                a, b, e, f = (
+                    columns[indices[k]],
+                    columns[indices[k + 1]],
+                    columns[indices[k + 2]],
+                    columns[indices[k + 3]],
+                )
+                g, h, p, q = (
+                    columns[indices[k + 4]],
+                    columns[indices[k + 5]],
+                    columns[indices[k + 6]],
+                    columns[indices[k + 7]],
+                )
                 for c in range(BLOCK):
                     total[c] += ((a[c] + b[c]) + (e[c] + f[c])) + ((g[c] + h[c]) + (p[c] + q[c]))
                 k += 8
@@ -48,7 +63,8 @@ def neighbour_sum(indptr, indices, x, scale, out):
 def pair_rows(pairs, n):
     """CSR rows of both directions of every pair: (indptr (n + 1,), other end (2p,), slot (2p,)).
 
-    `slot` is the pair's number where the row is the pair's first end, and its bitwise complement where it is the second.
+    `slot` is the pair's number where the row is the pair's first end, and its bitwise complement where it is the
+    second.
     """
     p = pairs.shape[0]
     indptr = np.zeros(n + 1, np.int64)
@@ -166,10 +182,13 @@ _WIDTH = 64  # a product of 64 factors in (1, 2] stays below 2^64, far from the 
 
 @numba.njit(**_DOT)
 def upper_slopes(scores, weight):
-    """Turns scores s (r, c) right of the diagonal into weight * sigmoid(s), the rest into 0; weight * sum softplus(s), float64.
+    """Turns scores s (r, c) right of the diagonal into weight * sigmoid(s), the rest into 0; weight * sum
+    softplus(s), float64.
 
-    exp(-|s|) by range reduction and the Cephes polynomial (error below 2e-7), all in arithmetic that vectorises: library calls
-    of exp and log1p for every pair would cost eight times as much. One logarithm serves 64 pairs: sum log(1 + e) = log prod.
+    exp(-|s|) by range reduction and the Cephes polynomial (error below 2e-7), all in arithmetic that vectorises:
+    library calls
+    of exp and log1p for every pair would cost eight times as much. One logarithm serves 64 pairs: sum log(1 + e) =
+    log prod.
     """
     f, one = np.float32, np.float32(1.0)
     rows, columns = scores.shape

@@ -18,7 +18,8 @@ CONSTANT = 2 * math.log(2)  # what `cross_entropy` gives a predictor that says 1
 def cross_entropy(positive: Tensor, negative: Tensor, negative_weight: float = 1.0) -> Tensor:
     """The mean of -log sigmoid(s) over positives plus the mean of -log(1 - sigmoid(s)) over negatives.
 
-    A sum of two means, so the constant predictor 1/2 scores 2 ln 2 = 1.386, not ln 2. The second counts `negative_weight`.
+    A sum of two means, so the constant predictor 1/2 scores 2 ln 2 = 1.386, not ln 2. The second counts
+    `negative_weight`.
     """
     return softplus(-positive).mean() + negative_weight * softplus(negative).mean()
 

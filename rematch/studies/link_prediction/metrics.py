@@ -17,7 +17,8 @@ def hits_at(positive: np.ndarray, negative: np.ndarray, k: int) -> float:
 
 
 def reciprocal_ranks(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """1 / rank of each positive (p,) among all negatives; of equal scores the mean of best and worst rank counts, as in OGB."""
+    """1 / rank of each positive (p,) among all negatives; of equal scores the mean of best and worst rank counts, as
+    in OGB."""
     ordered = np.sort(negative)
     above = len(ordered) - np.searchsorted(ordered, positive, side="right")
     not_below = len(ordered) - np.searchsorted(ordered, positive, side="left")

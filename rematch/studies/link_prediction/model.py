@@ -12,7 +12,8 @@ from rematch.studies.link_prediction.settings import Settings
 
 
 class GraphNorm(nn.Module):
-    """Standardises each column over the nodes of the graph, with a learned share of the mean removed (Cai et al. 2021)."""
+    """Standardises each column over the nodes of the graph, with a learned share of the mean removed (Cai et al.
+    2021)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -32,8 +33,8 @@ class LinkPredictor(nn.Module):
     """Node embeddings, graph convolutions, and a score for pairs of nodes.
 
     h_0 holds the node embeddings, joined by projected structural features (n, 6) if there are any. Layer l computes
-    dropout(activation(norm(S h_{l-1} W_l + b_l))) plus what `skip` adds, S being the symmetrically scaled adjacency matrix
-    (Kipf & Welling 2017); the last layer of a linear network has neither norm nor dropout before the sum.
+    dropout(activation(norm(S h_{l-1} W_l + b_l))) plus what `skip` adds, S being the symmetrically scaled adjacency
+    matrix (Kipf & Welling 2017); the last layer of a linear network has neither norm nor dropout before the sum.
     """
 
     def __init__(self, settings: Settings, num_nodes: int, num_features: int = 0):

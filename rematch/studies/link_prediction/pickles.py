@@ -1,7 +1,7 @@
 """Reads the arrays of an OGB split file without running what a pickle may ask for.
 
-OGB writes `split/<name>/*.pt` with torch.save: a dictionary of NumPy arrays in a pickle, bare (before torch 1.6) or inside a
-zip archive. Unpickling can call any function it names; here the only names are those that rebuild arrays.
+OGB writes `split/<name>/*.pt` with torch.save: a dictionary of NumPy arrays in a pickle, bare (before torch 1.6) or
+inside a zip archive. Unpickling can call any function it names; here the only names are those that rebuild arrays.
 """
 
 from __future__ import annotations
@@ -39,7 +39,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     try:
         value = _load(content)
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, zipfile.BadZipFile) as e:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        IndexError,
+        zipfile.BadZipFile,
+    ) as e:
         raise ValueError(f"{path.name}: expected a pickle of NumPy arrays only, found one that {e}") from None
     wrong = [k for k, v in value.items() if not isinstance(v, np.ndarray)] if isinstance(value, dict) else ["it all"]
     if wrong:

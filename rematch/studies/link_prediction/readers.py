@@ -1,10 +1,11 @@
 """Raw files to a split: training, validation and test edges, their negatives, and the names of the nodes.
 
-`plain-split`  train_pos, valid_pos, valid_neg, test_pos, test_neg as .csv or .csv.gz: two node numbers a row, no header;
-               optional nodes.csv(.gz) with the header "node idx,<name of the names>"
+`plain-split`  train_pos, valid_pos, valid_neg, test_pos, test_neg as .csv or .csv.gz: two node numbers a row, no
+header; optional nodes.csv(.gz) with the header "node idx,<name of the names>"
 `ogb`          an ogbl data set: edge.csv.gz (the training edges), valid.pt, test.pt, num-node-list.csv.gz or a mapping
                nodeidx2*.csv.gz; as unpacked (raw/, split/<name>/, mapping/) or in one folder
-`edge-list`    edges.csv(.gz) with the header source,target,split and, if negatives are given, label (1 or 0); names of any kind
+`edge-list`    edges.csv(.gz) with the header source,target,split and, if negatives are given, label (1 or 0); names
+of any kind
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ PARTS = ("train_pos", "valid_pos", "valid_neg", "test_pos", "test_neg")
 
 @dataclass
 class Split:
-    """Pairs (p, 2) int64 by part; an absent pair of negatives is an empty array. `names` (n,) or None for plain numbers."""
+    """Pairs (p, 2) int64 by part; an absent pair of negatives is an empty array. `names` (n,) or None for plain
+    numbers."""
 
     parts: dict[str, np.ndarray]
     num_nodes: int
@@ -76,10 +78,13 @@ def _edge_list(raw: Path) -> Split:
     missing = {"source", "target", "split"} - set(table.columns)
     if missing:
         raise ValueError(f"{path.name}: expected columns source, target, split, found no {sorted(missing)[0]}")
-    wrong = table.index[~table["split"].isin(["train", "valid", "test"]) | table[["source", "target"]].isna().any(axis=1)]
+    wrong = table.index[
+        ~table["split"].isin(["train", "valid", "test"]) | table[["source", "target"]].isna().any(axis=1)
+    ]
     if len(wrong):
         raise ValueError(
-            f"{path.name}, row {wrong[0] + 2}: expected two names and train, valid or test, found {list(table.loc[wrong[0]])}"
+            f"{path.name}, row {wrong[0] + 2}: expected two names and train, valid or test, "
+            f"found {list(table.loc[wrong[0]])}"
         )
     codes, names = pd.factorize(pd.concat([table["source"], table["target"]]), sort=True)
     pairs = codes.reshape(2, -1).T.astype(np.int64)

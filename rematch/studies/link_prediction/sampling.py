@@ -23,7 +23,8 @@ class Sampler:
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def targets(self, epoch: int, batch: int) -> np.ndarray:
-        """The numbers of the edges that this update predicts: one of `updates_per_epoch` equal parts of a permutation."""
+        """The numbers of the edges that this update predicts: one of `updates_per_epoch` equal parts of a
+        permutation."""
         if epoch != self._epoch:
             self._epoch, self._order = epoch, permutation(len(self.edges), self.seed, epoch)
         parts = self.settings.updates_per_epoch
@@ -47,7 +48,8 @@ class Sampler:
         return self.graph.keeping(keep)
 
     def negatives(self, epoch: int, batch: int, count: int, score: Callable[[np.ndarray], Tensor]) -> np.ndarray:
-        """`count` non-edges (count, 2), uniform but for the share of hard ones: the highest-scoring of many candidates."""
+        """`count` non-edges (count, 2), uniform but for the share of hard ones: the highest-scoring of many
+        candidates."""
         draw = numpy_generator(self.seed, "negatives", epoch, batch)
         started = epoch >= self.settings.hard_warm_up
         hard = int(count * self.settings.hard_negatives) if started else 0

@@ -29,16 +29,22 @@ class Settings:
     edge_dropout: float = setting("share of edges a training step does not propagate over", at_least=0, below=1)
     residual: float = setting("factor of what `skip` adds to a layer's output", at_least=0)
     skip: Literal["after-first", "every-layer", "input"] = setting(
-        "a layer adds its own input, from the second layer on or everywhere; `input` adds the node embeddings at every layer"
+        "a layer adds its own input, from the second layer on or everywhere; `input` adds the embeddings at every layer"
     )
     initialisation: Literal["xavier", "orthogonal"] = setting("of the node embeddings")
-    decoder: Literal["dot", "mlp"] = setting("pair score: dot product, or a two-layer network of the elementwise product")
+    decoder: Literal["dot", "mlp"] = setting(
+        "pair score: dot product, or a two-layer network of the elementwise product"
+    )
     loss: Literal["cross-entropy", "squared-hinge"] = setting("of positive and negative scores")
-    pairs: Literal["sampled", "all"] = setting("negatives drawn anew for every update, or every pair of the graph, exactly")
+    pairs: Literal["sampled", "all"] = setting(
+        "negatives drawn anew for every update, or every pair of the graph, exactly"
+    )
     negative_weight: float = setting("weight of the negatives' mean in the loss", above=0)
     mask_targets: bool = setting("an update does not propagate over the edges it is trained to predict")
     diversity: float = setting("weight of the mean absolute cosine between embeddings in the loss", at_least=0)
-    hard_negatives: float = setting("share of negatives taken from the highest-scoring candidates", at_least=0, at_most=1)
+    hard_negatives: float = setting(
+        "share of negatives taken from the highest-scoring candidates", at_least=0, at_most=1
+    )
     hard_warm_up: int = setting("epochs before hard negatives start", unit="epochs", at_least=0)
     learning_rate: float = setting("initial rate of AdamW", above=0)
     weight_decay: float = setting("of AdamW", at_least=0)
@@ -46,16 +52,22 @@ class Settings:
     plateau_patience: int = setting("evaluations without a better value before the rate is halved", at_least=1)
     clip: float = setting("largest norm of the gradient, 0 = no clipping", at_least=0)
     average: float = setting(
-        "decay per update of the averaged weights that are evaluated and saved, 0 = the trained weights", at_least=0, below=1
+        "decay per update of the averaged weights that are evaluated and saved, 0 = the trained weights",
+        at_least=0,
+        below=1,
     )
     epochs: int = setting("passes over the training edges", cost=True, at_least=0)
     updates_per_epoch: int = setting("updates in which one pass is made", cost=True, at_least=1)
     evaluate_every: int = setting("epochs between two validations", unit="epochs", cost=True, at_least=1)
-    patience: int = setting("epochs without a better validation value before training stops, 0 = never", unit="epochs", at_least=0)
+    patience: int = setting(
+        "epochs without a better validation value before training stops, 0 = never", unit="epochs", at_least=0
+    )
 
     def __post_init__(self):
         if self.pairs == "all" and (self.decoder, self.loss) != ("dot", "cross-entropy"):
-            raise ValueError(f"pairs: all needs decoder: dot and loss: cross-entropy, found {self.decoder} and {self.loss}")
+            raise ValueError(
+                f"pairs: all needs decoder: dot and loss: cross-entropy, found {self.decoder} and {self.loss}"
+            )
         if self.pairs == "all" and (self.hard_negatives or self.mask_targets):
             raise ValueError("pairs: all takes every pair, so hard_negatives must be 0 and mask_targets false")
         if self.model != "gcn" and self.epochs > 1:

@@ -15,14 +15,18 @@ def features(graph: Graph) -> np.ndarray:
     """The standardised columns NAMES, (n, 6) float32; a column without spread is 0."""
     degree = graph.degree.astype(float)
     columns = [np.log1p(degree), clustering(graph), core_numbers(graph.indptr, graph.indices), np.log(pagerank(graph))]
-    columns += [neighbour_reduce(graph, degree, np.add) / np.maximum(degree, 1), neighbour_reduce(graph, degree, np.maximum)]
+    columns += [
+        neighbour_reduce(graph, degree, np.add) / np.maximum(degree, 1),
+        neighbour_reduce(graph, degree, np.maximum),
+    ]
     table = np.stack(columns, axis=1)
     spread = table.std(axis=0)
     return ((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def clustering(graph: Graph) -> np.ndarray:
-    """The share of pairs of neighbours that are neighbours of each other, (n,); 0 below two neighbours (Watts & Strogatz 1998)."""
+    """The share of pairs of neighbours that are neighbours of each other, (n,); 0 below two neighbours (Watts &
+    Strogatz 1998)."""
     rows = np.repeat(np.arange(graph.n, dtype=np.int32), graph.degree)
     once = rows < graph.indices
     pairs = np.stack([rows[once], graph.indices[once]], axis=1)
@@ -41,7 +45,8 @@ def pagerank(graph: Graph, damping: float = 0.85, rounds: int = 50) -> np.ndarra
 
 
 def neighbour_reduce(graph: Graph, values: np.ndarray, operation: np.ufunc) -> np.ndarray:
-    """`operation` (np.add, np.maximum) over the values (n,) of each node's neighbours, (n,); 0 for a node without any."""
+    """`operation` (np.add, np.maximum) over the values (n,) of each node's neighbours, (n,); 0 for a node without
+    any."""
     out = np.zeros(graph.n)
     some = graph.degree > 0
     if some.any():
@@ -51,7 +56,8 @@ def neighbour_reduce(graph: Graph, values: np.ndarray, operation: np.ufunc) -> n
 
 @numba.njit(cache=True)
 def core_numbers(indptr, indices):
-    """The largest k for which the node lies in a subgraph of minimum degree k, (n,) int64 (Batagelj & Zaversnik 2003)."""
+    """The largest k for which the node lies in a subgraph of minimum degree k, (n,) int64 (Batagelj & Zaversnik
+    2003)."""
     n = indptr.shape[0] - 1
     degree = indptr[1:] - indptr[:-1]
     start = np.zeros(degree.max() + 2, np.int64)

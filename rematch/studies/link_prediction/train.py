@@ -26,13 +26,17 @@ CRITERION = Criterion("hits_at_20", "higher")
 DIVERSITY_SAMPLE = 1000  # nodes whose cosines the diversity term takes, drawn anew for every update
 
 
-def learner(settings: Settings, data: Mapping[str, np.ndarray], seed: int, device: torch.device) -> GraphLearner | Fixed:
+def learner(
+    settings: Settings, data: Mapping[str, np.ndarray], seed: int, device: torch.device
+) -> GraphLearner | Fixed:
     """A learner for one arm; `data` as `prepare` leaves it under `train`."""
     graph = Graph.from_edges(data["edges"], int(data["num_nodes"][0]))
     if settings.model in HEURISTICS:
         return Fixed(settings, data, graph)
     model = build(settings, data, seed).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     task = Task(settings, data, graph, seed, device)
     inner = TorchLearner(
         model, optimizer, task.loss, task.validate, settings.updates_per_epoch, CRITERION,
@@ -57,7 +61,9 @@ def features(settings: Settings, data: Mapping[str, np.ndarray], device: torch.d
 class Task:
     """What is learned and how it is validated, as functions of a model."""
 
-    def __init__(self, settings: Settings, data: Mapping[str, np.ndarray], graph: Graph, seed: int, device: torch.device):
+    def __init__(
+        self, settings: Settings, data: Mapping[str, np.ndarray], graph: Graph, seed: int, device: torch.device
+    ):
         self.settings, self.data, self.graph, self.seed = settings, data, graph, seed
         self.features = features(settings, data, device)
         self.sampler = Sampler(settings, data["edges"], graph, seed)
@@ -72,7 +78,9 @@ class Task:
         else:
             negative = sampler.negatives(epoch, batch, len(positive), lambda pairs: model.decode(h.detach(), pairs))
             scores = model.decode(h, np.concatenate([positive, negative]))
-            fit = losses.LOSSES[settings.loss](scores[: len(positive)], scores[len(positive) :], settings.negative_weight)
+            fit = losses.LOSSES[settings.loss](
+                scores[: len(positive)], scores[len(positive) :], settings.negative_weight
+            )
         parts = {"fit_loss": float(fit.detach())}
         if settings.diversity:
             draw = torch_generator(self.seed, "diversity", epoch, batch)

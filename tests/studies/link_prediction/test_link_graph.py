@@ -70,7 +70,9 @@ def test_dot_products_of_any_pairs_repeated_or_looped(pairs, seed):
     torch.testing.assert_close(scores, expected)
     weight = torch.randn(len(pairs), generator=torch.Generator().manual_seed(seed))
     (mine,) = torch.autograd.grad((scores * weight).sum(), h, retain_graph=True)
-    (theirs,) = torch.autograd.grad((expected * weight).sum(), h, allow_unused=True) if len(pairs) else (torch.zeros_like(h),)
+    (theirs,) = (
+        torch.autograd.grad((expected * weight).sum(), h, allow_unused=True) if len(pairs) else (torch.zeros_like(h),)
+    )
     torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 

@@ -74,6 +74,10 @@ def test_heuristics_are_the_squared_adjacency_matrix():
     graph, a = Graph.from_edges(edges, 70), np.zeros((70, 70))
     a[edges[:, 0], edges[:, 1]] = a[edges[:, 1], edges[:, 0]] = 1
     pairs = np.stack(np.triu_indices(70, 1), 1).astype(np.int32)
-    for name, weight in (("common-neighbours", np.ones(70)), ("resource-allocation", 1 / a.sum(1)), ("adamic-adar", 1 / np.log(a.sum(1)))):
+    for name, weight in (
+        ("common-neighbours", np.ones(70)),
+        ("resource-allocation", 1 / a.sum(1)),
+        ("adamic-adar", 1 / np.log(a.sum(1))),
+    ):
         expected = (a * weight @ a)[pairs[:, 0], pairs[:, 1]]
         np.testing.assert_allclose(heuristics.HEURISTICS[name](graph, pairs), expected, rtol=1e-9)

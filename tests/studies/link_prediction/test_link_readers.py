@@ -61,7 +61,10 @@ def test_plain_split(tmp_path):
 def test_ogb_layout_equals_the_plain_one(tmp_path, form, nested):
     folders = ("raw", "split/target", "mapping") if nested else ("", "", "")
     gz(tmp_path / folders[0] / "edge.csv.gz", "0,1\n1,2\n2,3\n0,3\n")
-    gz(tmp_path / folders[2] / "nodeidx2drugid.csv.gz", "node idx,drug id\n" + "".join(f"{i},DB{i}\n" for i in range(5)))
+    gz(
+        tmp_path / folders[2] / "nodeidx2drugid.csv.gz",
+        "node idx,drug id\n" + "".join(f"{i},DB{i}\n" for i in range(5)),
+    )
     for part in ("valid", "test"):
         path = tmp_path / folders[1] / f"{part}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,9 @@ def test_edge_list_with_names_and_drawn_negatives(tmp_path):
     assert len(result.train["valid_neg"]) == len(result.test["test_neg"]) == 1
     assert [finding.code for finding in result.card.findings].count("negatives-drawn") == 2
     again = prepare(tmp_path, {"reader": "edge-list"}, OBSERVED, 99)
-    assert np.array_equal(result.test["test_neg"], again.test["test_neg"])  # held-out data do not depend on a run's seed
+    assert np.array_equal(
+        result.test["test_neg"], again.test["test_neg"]
+    )  # held-out data do not depend on a run's seed
 
 
 def test_edge_list_with_labels(tmp_path):
@@ -99,7 +104,10 @@ class Evil:
 @pytest.mark.parametrize("value", [Evil(), {"edge": Evil()}, {"edge": np.array([Evil()], dtype=object)}])
 def test_a_pickle_that_calls_a_function_is_refused(tmp_path, form, value):
     (tmp_path / "valid.pt").write_bytes(form(value))
-    with pytest.raises(ValueError, match=r"valid.pt: expected a pickle of NumPy arrays only, found one that asks for (builtins|__builtin__).exec"):
+    with pytest.raises(
+        ValueError,
+        match=r"valid.pt: expected a pickle of NumPy arrays only, found one that asks for (builtins|__builtin__).exec",
+    ):
         read_arrays(tmp_path / "valid.pt")
 
 
@@ -113,13 +121,13 @@ def in_archive(content):
 def test_other_objects_in_a_pickle_are_refused(tmp_path):
     path = tmp_path / "test.pt"
     path.write_bytes(zipped_torch({"edge": torch.zeros(2, 2)}))
-    with pytest.raises(ValueError, match="found one that (asks for torch|holds torch storages)"):
+    with pytest.raises(ValueError, match=r"found one that (asks for torch|holds torch storages)"):
         read_arrays(path)
     path.write_bytes(pickle.dumps({"edge": [1, 2]}))
     with pytest.raises(ValueError, match=r"expected a dictionary of NumPy arrays, found something else in 'edge'"):
         read_arrays(path)
     path.write_bytes(b"no pickle at all")
-    with pytest.raises(ValueError, match="test.pt: expected a pickle of NumPy arrays only"):
+    with pytest.raises(ValueError, match=r"test.pt: expected a pickle of NumPy arrays only"):
         read_arrays(path)
 
 
@@ -146,7 +154,9 @@ def test_a_wrong_split_is_refused_with_one_line(tmp_path, change, message):
 def test_a_node_beyond_the_list_of_names_is_refused(tmp_path):
     write(tmp_path, PARTS)
     (tmp_path / "nodes.csv").write_text("node idx,name\n0,a\n1,b\n2,c\n3,d\n")
-    with pytest.raises(ValueError, match=r"test_pos, row 1: expected node numbers 0 to 3, found \(3, 4\)|valid_neg, row 1"):
+    with pytest.raises(
+        ValueError, match=r"test_pos, row 1: expected node numbers 0 to 3, found \(3, 4\)|valid_neg, row 1"
+    ):
         prepare(tmp_path, {}, OBSERVED, 0)
 
 
@@ -166,17 +176,17 @@ def test_rows_that_are_no_pairs_are_refused(tmp_path, text, message):
 
 
 def test_missing_files_and_readers(tmp_path):
-    with pytest.raises(ValueError, match="train_pos.csv or train_pos.csv.gz: expected in .*, found neither"):
+    with pytest.raises(ValueError, match=r"train_pos.csv or train_pos.csv.gz: expected in .*, found neither"):
         readers.read(tmp_path, "plain-split")
-    with pytest.raises(ValueError, match="edge.csv.gz: expected one such file in .* or below, found 0"):
+    with pytest.raises(ValueError, match=r"edge.csv.gz: expected one such file in .* or below, found 0"):
         readers.read(tmp_path, "ogb")
     with pytest.raises(ValueError, match="reader: expected one of plain-split, ogb, edge-list, found 'dgl'"):
         readers.read(tmp_path, "dgl")
     (tmp_path / "edges.csv").write_text("source,target\na,b\n")
-    with pytest.raises(ValueError, match="edges.csv: expected columns source, target, split, found no split"):
+    with pytest.raises(ValueError, match=r"edges.csv: expected columns source, target, split, found no split"):
         readers.read(tmp_path, "edge-list")
     (tmp_path / "edges.csv").write_text("source,target,split\na,b,train\na,c,dev\n")
-    with pytest.raises(ValueError, match="edges.csv, row 3: expected two names and train, valid or test"):
+    with pytest.raises(ValueError, match=r"edges.csv, row 3: expected two names and train, valid or test"):
         readers.read(tmp_path, "edge-list")
 
 

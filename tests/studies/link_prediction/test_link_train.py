@@ -22,8 +22,8 @@ BASE = Settings(
     model="gcn", edges="observed", structural_features=True, hidden=32, layers=2, norm="layer", activation="relu",
     dropout=0.2, edge_dropout=0.2, residual=0.3, skip="after-first", initialisation="xavier", decoder="dot",
     loss="cross-entropy", pairs="sampled", negative_weight=1.0, mask_targets=False, diversity=0.01, hard_negatives=0.05,
-    hard_warm_up=2, learning_rate=0.01, weight_decay=5e-5, schedule="plateau", plateau_patience=2, clip=1.0, average=0.0,
-    epochs=6, updates_per_epoch=2, evaluate_every=2, patience=0,
+    hard_warm_up=2, learning_rate=0.01, weight_decay=5e-5, schedule="plateau", plateau_patience=2, clip=1.0,
+    average=0.0, epochs=6, updates_per_epoch=2, evaluate_every=2, patience=0,
 )  # fmt: skip
 
 
@@ -39,7 +39,9 @@ def prepared(tmp_path_factory):
 
 
 def trained(settings, prepared, seed=0):
-    return fit(learner(settings, prepared.train, seed, CPU), seed=seed, epochs=settings.epochs, patience=settings.patience)
+    return fit(
+        learner(settings, prepared.train, seed, CPU), seed=seed, epochs=settings.epochs, patience=settings.patience
+    )
 
 
 def scores(settings, prepared, weights):
@@ -51,7 +53,13 @@ CHOICES = [
     {},
     {"norm": "batch", "schedule": "cosine", "decoder": "mlp"},
     {"norm": "graph", "skip": "every-layer", "mask_targets": True, "loss": "squared-hinge"},
-    {"norm": "none", "activation": "none", "skip": "input", "initialisation": "orthogonal", "structural_features": False},
+    {
+        "norm": "none",
+        "activation": "none",
+        "skip": "input",
+        "initialisation": "orthogonal",
+        "structural_features": False,
+    },
     {"pairs": "all", "hard_negatives": 0.0, "average": 0.9, "schedule": "constant"},
 ]
 
@@ -158,9 +166,11 @@ def test_averaged_weights_stay_near_the_start(prepared):
 
 
 def test_gradient_norms_are_those_before_clipping(prepared):
-    loose, tight = (trained(variant(clip=clip, epochs=1, updates_per_epoch=1), prepared).history for clip in (0.0, 1e-3))
+    loose, tight = (
+        trained(variant(clip=clip, epochs=1, updates_per_epoch=1), prepared).history for clip in (0.0, 1e-3)
+    )
     for name in ("train_gradient_norm", "train_gradient_norm_layers_0", "train_gradient_norm_embedding"):
-        a, b = ([row.value for row in history if row.name == name][0] for history in (loose, tight))
+        a, b = (next(row.value for row in history if row.name == name) for history in (loose, tight))
         assert a == pytest.approx(b, rel=1e-4)
     assert [row.value for row in tight if row.name == "train_clipped"] == [1.0]
 
@@ -189,7 +199,9 @@ def test_negatives_are_no_edges_and_hard_ones_score_high(prepared):
         sampler = Sampler(variant(hard_negatives=share, hard_warm_up=2), edges, graph, 0)
         drawn[share] = sampler.negatives(2, 0, 400, score)
         assert drawn[share].shape == (400, 2) and not graph.has(drawn[share]).any()
-        assert np.array_equal(sampler.negatives(1, 0, 400, score), Sampler(BASE, edges, graph, 0).negatives(1, 0, 400, score))
+        assert np.array_equal(
+            sampler.negatives(1, 0, 400, score), Sampler(BASE, edges, graph, 0).negatives(1, 0, 400, score)
+        )
     assert drawn[0.5].sum(1).mean() > drawn[0.0].sum(1).mean() + 20
 
 
@@ -212,7 +224,9 @@ def test_graph_norm_standardises_over_the_nodes():
 
 
 def test_skip_input_reaches_the_last_layer():
-    settings = variant(skip="input", residual=1.0, activation="none", norm="none", structural_features=False, dropout=0.0)
+    settings = variant(
+        skip="input", residual=1.0, activation="none", norm="none", structural_features=False, dropout=0.0
+    )
     model = LinkPredictor(settings, 3)
     with torch.no_grad():
         for layer in model.layers:
