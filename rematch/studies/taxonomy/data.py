@@ -21,7 +21,7 @@ _SEED = 0  # anchors and held-out leaves are one fixed draw: nothing that is pre
 
 
 def prepare(raw: Path, dataset: Mapping, settings: Settings, seed: int) -> Prepared:
-    """The closure and the anchors of one hierarchy. `train` holds offsets, ancestors, steps, parent edges, depth and the
+    """The closure and the anchors of one hierarchy. `train` holds offsets, ancestors, steps, depth, levels and the
     validation anchors; `test` the test anchors, the groups, and the held-out pairs with their candidate pools."""
     card = Card(str(dataset.get("title", "taxonomy")))
     hierarchy = clean(read(raw, dataset), card, bool(dataset.get("single_root", False)))
@@ -59,7 +59,8 @@ def _describe(card: Card, hierarchy: Hierarchy, numbering: Order, steps: np.ndar
         "nodes": hierarchy.count, "roots": roots, "kind": "tree" if tree else "directed acyclic graph",
         "greatest depth": int(numbering.depth.max()), "mean depth": float(numbering.depth.mean()),
         "leaves": int(hierarchy.count - len(np.unique(numbering.parents))), "parent-child pairs": direct,
-        "grandparent pairs": int((steps == 2).sum()), "deeper pairs": int((steps > 2).sum()), "closure pairs": len(steps),
+        "grandparent pairs": int((steps == 2).sum()), "deeper pairs": int((steps > 2).sum()),
+        "closure pairs": len(steps),
         "nodes with several parents": int((parents > 1).sum()),
     }  # fmt: skip
     if tree and direct != hierarchy.count - roots:
@@ -97,31 +98,30 @@ def _groups(hierarchy: Hierarchy, numbering: Order, card: Card) -> dict[str, np.
 
 def _hold_out_leaves(numbering: Order, train: dict, test: dict, card: Card) -> None:
     """Takes the pair (leaf, parent) of some leaves from `train`. The leaf keeps its other ancestors, so the question is
-    which child of its grandparent is its parent: the candidates are those children, without the leaf itself."""
-    if len(numbering.ends) == 0:
-        raise ValueError("holdout: leaf-parents needs a tree, found nodes with several parents")
+    which child of its grandparent is its parent: the candidates are those children. Only leaves with one parent that
+    has itself one parent are asked about, and only parents that keep another child."""
     n = len(numbering.depth)
+    starts, parents = numbering.parent_starts, numbering.parents
     parent = np.full(n, -1, np.int64)
-    has = np.diff(numbering.parent_starts) == 1
-    parent[has] = numbering.parents
-    fanout = np.bincount(parent[has], minlength=n)
+    single = np.diff(starts) == 1
+    parent[single] = parents[starts[:-1][single]]
     grandparent = np.where(parent >= 0, parent[parent], -1)
-    # the parent keeps another child, or nothing at all would be known about it but its own ancestors
+    fanout = np.bincount(parents, minlength=n)
     able = np.flatnonzero((fanout == 0) & (grandparent >= 0) & (fanout[parent] >= 2) & (fanout[grandparent] >= 2))
     count = int(LEAVES_HELD_OUT * len(able))
     if count == 0:
-        raise ValueError(
-            f"holdout: leaf-parents found {len(able)} leaves whose grandparent has several children, too few"
-        )
+        raise ValueError(f"holdout: expected leaves with grandparents of several children, found {len(able)}, too few")
     leaves = np.sort(numpy_generator(_SEED, "taxonomy", "leaves").permutation(able)[:count])
-    children = np.argsort(parent, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(parent + 1, minlength=n + 1))])
-    pools = [children[starts[g + 1] : starts[g + 2]] for g in grandparent[leaves]]
+    children = np.argsort(parents, kind="stable")
+    owner = np.repeat(np.arange(n), np.diff(starts))[children]
+    ends = np.concatenate([[0], np.cumsum(fanout)])
+    pools = [owner[ends[g] : ends[g + 1]] for g in grandparent[leaves]]
     test["pool_starts"] = np.concatenate([[0], np.cumsum([len(p) for p in pools])]).astype(np.int64)
     test["pool_nodes"] = np.concatenate(pools).astype(np.int32)
-    test["subtree_sizes"] = (numbering.ends - np.arange(n)).astype(np.int32)
+    test["subtree_sizes"] = (1 + np.bincount(train["ancestors"], minlength=n)).astype(np.int32)
     test["held_leaves"], test["held_parents"] = leaves.astype(np.int32), parent[leaves].astype(np.int32)
-    train["held"] = train["offsets"][leaves]  # on a tree a node's first ancestor is its parent
+    # a leaf with one parent has that parent first in its list of ancestors
+    train["held"] = np.union1d(train.get("held", np.empty(0, np.int64)), train["offsets"][leaves])
     card.facts["held-out leaves"] = count
 
 

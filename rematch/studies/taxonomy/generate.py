@@ -1,4 +1,4 @@
-"""A tree with the document's figures (number of nodes, greatest depth, closure pairs), as an NCBI-style dump with ranks."""
+"""A tree with the document's figures (nodes, greatest depth, closure pairs), as an NCBI-style dump with ranks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FERTILE = 0.35  # share of a level that may have children
 
 
 def generate(out: Path, *, seed: int, nodes: int, depth: int, pairs: int) -> None:
-    """Writes nodes.dmp, names.dmp and truth.json. The sum of all depths, which is the number of closure pairs, is `pairs`."""
+    """Writes nodes.dmp, names.dmp and truth.json. The sum of all depths, the number of closure pairs, is `pairs`."""
     draw = numpy_generator(seed, "taxonomy")
     counts = level_counts(nodes, depth, pairs)
     parent = _parents(counts, draw)
@@ -35,7 +35,7 @@ def generate(out: Path, *, seed: int, nodes: int, depth: int, pairs: int) -> Non
 
 
 def level_counts(nodes: int, depth: int, pairs: int) -> np.ndarray:
-    """Nodes per depth (depth + 1,) int64: one root, every level inhabited, `nodes` in all, depths summing to `pairs`."""
+    """Nodes per depth (depth + 1,) int64: one root, every level inhabited, depths summing to `pairs`."""
     least, most = depth * (depth + 1) // 2, (nodes - depth - 1) * depth + depth * (depth + 1) // 2
     if not least + nodes - depth - 1 <= pairs <= most:
         raise ValueError(f"pairs: {nodes} nodes of depth {depth} cannot have {pairs} closure pairs")

@@ -73,14 +73,14 @@ def clean(hierarchy: Hierarchy, card: Card, single_root: bool = False) -> Hierar
     if len(roots) > 1 and single_root:
         raise ValueError(f"hierarchy: expected one root, found {len(roots)}: {', '.join(names[i] for i in roots[:5])}")
     if len(roots) > 1:
-        card.add("warning", "several-roots", "roots: the hierarchy is a forest, distances between its trees mean nothing.",
+        card.add("warning", "several-roots", "roots: a forest, distances between its trees mean nothing.",
                  len(roots), [names[i] for i in roots[:5]])  # fmt: skip
     hierarchy.edges = edges
     return hierarchy
 
 
 def order(hierarchy: Hierarchy) -> Order:
-    """Numbers nodes so that parents come first: in pre-order on a tree, by depth on a DAG. Cycles are refused by name."""
+    """Numbers nodes so that parents come first: in pre-order on a tree, by depth on a DAG. Refuses cycles."""
     n, edges = hierarchy.count, hierarchy.edges
     starts, parents = _group(edges[:, 0], edges[:, 1], n)
     child_starts, children = _group(edges[:, 1], edges[:, 0], n)

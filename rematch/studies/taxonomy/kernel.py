@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit
 
 from rematch.studies.taxonomy.lanes import add, blend, squares
-from rematch.studies.taxonomy.sampling import draw
 
 
 class Recipe(NamedTuple):
@@ -32,10 +31,10 @@ class Recipe(NamedTuple):
     radius: np.floating  # largest norm allowed
 
 
-_options = dict(cache=True, fastmath=True, error_model="numpy", boundscheck=False)
+OPTIONS = dict(cache=True, fastmath=True, error_model="numpy", boundscheck=False)
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slope, growth):
     """Fills delta, |x|^2, d(distance) denominators `slope` and `growth` (exp(d), or d itself in Euclidean space)."""
     one = flat.dtype.type(1)
@@ -67,7 +66,7 @@ def _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slo
     return own
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _softmax(growth, m, width, ball, doublings, pull):
     """-log softmax of the positive over minus the distances; `pull` gets d loss / d distance."""
     kind = growth.dtype.type
@@ -78,6 +77,8 @@ def _softmax(growth, m, width, ball, doublings, pull):
             if doublings > 0:
                 e *= e
             if doublings > 1:
+                e *= e
+            if doublings > 2:
                 e *= e
         else:
             e = math.exp(-growth[j] * kind(1 << doublings))
@@ -94,7 +95,7 @@ def _softmax(growth, m, width, ball, doublings, pull):
     return loss
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _hinge(growth, m, width, ball, margin, pull):
     """Mean over negatives of max(0, margin + d(u, v) - d(u, x)); `pull` gets d loss / d distance."""
     kind = growth.dtype.type
@@ -129,8 +130,8 @@ def _hinge(growth, m, width, ball, margin, pull):
     return loss * share
 
 
-@njit(**_options)
-def _pair(
+@njit(**OPTIONS)
+def pair(
     flat, stride, rows, first, m, u, weight, target_u, target_v, recipe, moves,
     anchor, held_row, delta, norm, slope, growth, pull, own_share, anchor_share, pulled,
 ):  # fmt: skip
@@ -189,8 +190,8 @@ def _pair(
     return loss * weight
 
 
-@njit(**_options)
-def _apply(flat, stride, rows, count, moves, radius):
+@njit(**OPTIONS)
+def apply_moves(flat, stride, rows, count, moves, radius):
     """Adds all moves of a batch to their rows, then brings rows beyond `radius` back onto that sphere."""
     limit = radius * radius
     beyond = False
@@ -211,52 +212,3 @@ def _apply(flat, stride, rows, count, moves, radius):
             factor = radius / math.sqrt(square)
             for k in range(stride):
                 flat[at + k] *= factor
-
-
-@njit(**_options)
-def train_pairs(table, relations, anchors, positives, position, key, batch, weights, targets, recipe):
-    """(sum of the losses, number of negatives used) after updating `table` (n, padded dim) in place, batch by batch.
-
-    Every pair of a batch sees the table as it was before the batch; their moves are added up, then projected.
-    `anchors` and `positives` (pairs,) stand at `position`, `position + 1`, ... of the epoch, which with `key` decides
-    their negatives. `weights` and `targets` (n,) are the pair weight by descendant and the target radius.
-    """
-    stride = table.shape[1]
-    flat = table.reshape(-1)
-    offsets, ancestors, ends, depth, level_starts, level_nodes = relations
-    slots = recipe.negatives + 2
-    width = (slots - 1 + 15) // 16 * 16
-    delta, norm = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
-    slope, growth = np.ones(width, table.dtype), np.ones(width, table.dtype)
-    pull, own_share = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
-    anchor_share, pulled = np.zeros(width, table.dtype), np.zeros(width, table.dtype)
-    anchor, held_row = np.zeros(stride, table.dtype), np.zeros(stride, table.dtype)
-    rows = np.zeros(batch * slots, np.int64)
-    counts = np.zeros(batch, np.int64)
-    moves = np.zeros(batch * slots * stride, table.dtype)
-    mark = np.zeros(table.shape[0], np.int32)
-    loss = 0.0
-    used = 0
-    for start in range(0, anchors.shape[0], batch):
-        size = min(batch, anchors.shape[0] - start)
-        first = 0
-        for p in range(size):
-            i = start + p
-            u = np.int64(anchors[i])
-            m = draw(flat, stride, mark, i + 1, offsets, ancestors, ends, depth, level_starts, level_nodes,
-                     u, np.int64(positives[i]), position + i, key, recipe.negatives, recipe.uniform,
-                     recipe.from_ancestor, rows, first)  # fmt: skip
-            rows[first + m] = u
-            counts[p] = m
-            first += m + 1
-            used += m - 1
-        first = 0
-        for p in range(size):
-            u = np.int64(anchors[start + p])
-            v = np.int64(positives[start + p])
-            weight = weights[v] if recipe.from_ancestor else weights[u]
-            loss += _pair(flat, stride, rows, first, counts[p], u, weight, targets[u], targets[v], recipe, moves,
-                          anchor, held_row, delta, norm, slope, growth, pull, own_share, anchor_share, pulled)  # fmt: skip
-            first += counts[p] + 1
-        _apply(flat, stride, rows, first, moves, recipe.radius)
-    return loss, used

@@ -1,4 +1,4 @@
-"""Readers of hierarchies. Each returns a `Hierarchy` and refuses what it cannot read with one line: file, row, reason."""
+"""Readers of hierarchies. Each returns a `Hierarchy` and refuses what it cannot read in one line: file, row, why."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ncbi_dump(raw: Path) -> Hierarchy:
 
 
 def node_table(raw: Path) -> Hierarchy:
-    """A table with header: node_id or taxid, parent_id or parent_taxid (-1 for a root), name, and maybe rank, phylum, class."""
+    """A table with header: node_id or taxid, parent_id or parent_taxid (-1: root), name, maybe rank, phylum, class."""
     path = only(raw, ("nodes.tsv", "taxa.tsv"))
     rows = table(path)
     columns = rows[0].keys()
@@ -78,7 +78,7 @@ def node_table(raw: Path) -> Hierarchy:
 
 
 def gtdb(raw: Path) -> Hierarchy:
-    """GTDB taxonomy tables (*_taxonomy*.tsv): accession, then d__..;p__..;c__..;o__..;f__..;g__..;s__.. ; down to species."""
+    """GTDB taxonomy tables (*_taxonomy*.tsv): accession, then d__..;p__..;c__..;o__..;f__..;g__..;s__.., down to species."""
     ranks = {"d": "domain", "p": "phylum", "c": "class", "o": "order", "f": "family", "g": "genus", "s": "species"}
     above: dict[str, str] = {}
     paths = sorted(p for p in Path(raw).iterdir() if "_taxonomy" in p.name)

@@ -27,7 +27,7 @@ class Relations(NamedTuple):
 
 @njit(inline="always")
 def mix(x):
-    """Finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection of 64-bit numbers that behaves like a random one."""
+    """Finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection of 64-bit numbers that looks random."""
     x = (x ^ (x >> _u64(30))) * _u64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> _u64(27))) * _u64(0x94D049BB133111EB)
     return x ^ (x >> _u64(31))
@@ -38,7 +38,7 @@ def _descends(x, a, offsets, ancestors, ends):
     """Whether `a` is an ancestor of `x`."""
     if ends.shape[0] > 0:
         return a < x and x < ends[a]
-    for k in range(offsets[x], offsets[x + 1]):
+    for k in range(offsets[x], offsets[x + 1]):  # noqa: SIM110 - compiled: a generator would allocate
         if ancestors[k] == a:
             return True
     return False
@@ -51,7 +51,7 @@ def draw(
 ):  # fmt: skip
     """The count m of entries filled in `rows[at:]`: the positive `v`, then up to `wanted` distinct negatives of `u`.
 
-    The first `uniform` negatives come from all nodes, the others from the depth of `v`. Excluded are `u`, `v` and the
+    The first `uniform` negatives come from all nodes; the others from the depth of `v`. Excluded are `u`, `v` and the
     relatives of `u` on the positive's side: its ancestors, or its descendants if `from_ancestor`. `mark` (n,) holds
     the stamp of the pair that last saw a node, so that neither exclusion nor distinctness needs a search. The arrays
     of `Relations` come one by one: a tuple of arrays is reference-counted at every call, which is ten times slower.
@@ -71,7 +71,7 @@ def draw(
     while m <= wanted and tries > 0:
         counter += _GOLDEN
         bits = mix(counter)
-        for half in range(2):  # one 64-bit number gives two draws
+        for _ in range(2):  # one 64-bit number gives two draws
             if m <= wanted:
                 tries -= 1
                 if m <= uniform:
@@ -85,18 +85,3 @@ def draw(
                     m += 1
                     prefetch(flat, x * stride)
     return m
-
-
-@njit(cache=True)
-def draw_batch(
-    flat, stride, relations, anchors, positives, position, key, wanted, uniform, from_ancestor, rows, counts
-):
-    """Fills `rows` (batch, wanted + 2) and `counts` (batch,) for consecutive pairs from `position` on."""
-    offsets, ancestors, ends, depth, level_starts, level_nodes = relations
-    mark = np.zeros(depth.shape[0], np.int32)
-    for p in range(anchors.shape[0]):
-        counts[p] = draw(
-            flat, stride, mark, p + 1, offsets, ancestors, ends, depth, level_starts, level_nodes,
-            anchors[p], positives[p], position + p, key, wanted, uniform, from_ancestor,
-            rows.reshape(-1), p * rows.shape[1],
-        )  # fmt: skip

@@ -26,7 +26,7 @@ class Settings:
     )
     loss: Literal["margin", "softmax"] = setting("margin ranking loss, or softmax over minus the distances")
     margin: float = setting("margin of the margin loss", unit="distance", at_least=0.0)
-    sharpness: int = setting("factor on the distance inside the softmax: 1, 2 or 4", at_least=1, at_most=4)
+    sharpness: int = setting("factor on the distance inside the softmax: 1, 2, 4 or 8", at_least=1, at_most=8)
     pair_weights: Literal["none", "sqrt-depth"] = setting("weight of a pair: 1, or the root of the descendant's depth")
     radial_weight: float = setting("weight of the penalty towards a radius per depth", at_least=0.0)
     learning_rate: float = setting("step of Riemannian gradient descent, per pair", above=0.0)
@@ -48,8 +48,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if self.sharpness not in (1, 2, 4):
-            raise ValueError(f"sharpness: expected 1, 2 or 4, found {self.sharpness}")
+        if self.sharpness not in (1, 2, 4, 8):
+            raise ValueError(f"sharpness: expected 1, 2, 4 or 8, found {self.sharpness}")
         if self.geometry == "euclidean" and self.initialisation == "depth-radius":
             raise ValueError(
                 "geometry, initialisation: depth-radius places nodes in the ball, found geometry euclidean"

@@ -1,4 +1,4 @@
-"""The learner of the taxonomy study: chunks of pairs through the training kernel (CPU) or its torch twin (cuda, mps)."""
+"""The learner of the taxonomy study: chunks of pairs through the kernel (CPU) or its torch twin (cuda, mps)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torch import Tensor
 
 from rematch.learner import Criterion
 from rematch.streams import numpy_generator, stream
-from rematch.studies.taxonomy.kernel import Recipe, train_pairs
+from rematch.studies.taxonomy.compiled import draw_batch, train_pairs
+from rematch.studies.taxonomy.kernel import Recipe
 from rematch.studies.taxonomy.lanes import padded
 from rematch.studies.taxonomy.ranking import rank_ancestors
-from rematch.studies.taxonomy.sampling import Relations, draw_batch
+from rematch.studies.taxonomy.sampling import Relations
 from rematch.studies.taxonomy.settings import Settings
 from rematch.studies.taxonomy.update import update
 
 CHUNK = 65536  # pairs per call of the kernel: below a tenth of a second, so that an interruption is heard soon
-UNIFORM_SHARE = {"uniform": 1.0, "mixed": 0.5, "same-depth": 0.0}  # of the negatives that come from all nodes
+UNIFORM_SHARE = {"uniform": 1.0, "same-depth": 0.0, "mixed": 0.5}  # of the negatives: from all nodes
 INNER, OUTER = 0.1, 0.9  # target radius (Euclidean norm) of depth 0 and of the greatest depth
 RADIUS_NOISE = 0.02  # relative, of the depth-radius initialisation
 
@@ -147,10 +148,10 @@ class TaxonomyLearner:
             batch = slice(at, at + size)
             rows = np.zeros((len(anchors[batch]), recipe.negatives + 2), np.int64)
             counts = np.zeros(len(rows), np.int64)
-            draw_batch(np.empty(0, self.kind), 0, self.relations, anchors[batch], positives[batch], start + at, key,
-                       recipe.negatives, recipe.uniform, recipe.from_ancestor, rows, counts)  # fmt: skip
+            draw_batch(self.relations, anchors[batch], positives[batch], start + at, key, recipe, rows, counts)
             moved = (torch.from_numpy(a).to(self.device) for a in
-                     (anchors[batch].astype(np.int64), rows[:, :-1], counts, self.node_weights[descendants[batch]]))  # fmt: skip
+                     (anchors[batch].astype(np.int64), rows[:, :-1], counts,
+                      self.node_weights[descendants[batch]]))  # fmt: skip
             loss += float(update(self.table, *moved, targets, recipe))
             used += int((counts - 1).sum())
         return loss, used

@@ -19,7 +19,7 @@ def edge_list(raw: Path) -> Hierarchy:
 
 
 def closure_list(raw: Path) -> Hierarchy:
-    """A CSV or TSV of all (descendant, ancestor) pairs with header, as Nickel and Kiela publish; reduced to direct edges."""
+    """All (descendant, ancestor) pairs with header, as Nickel and Kiela publish them; reduced to direct edges."""
     path = only(raw, ("closure.csv", "closure.tsv"))
     above: dict[str, set[str]] = {}
     for row in pairs(path, header=True):
@@ -34,7 +34,7 @@ def closure_list(raw: Path) -> Hierarchy:
 
 
 def cones(raw: Path) -> Hierarchy:
-    """The entailment-cones split of WordNet nouns (Ganea et al. 2018): direct edges, 25 % of the other pairs, held-out pairs."""
+    """The entailment-cones split (Ganea et al. 2018): edges, 25 % of the other pairs, and held-out pairs."""
     whole = cones_edges(raw)
     ids = _vocabulary(raw)
     for part in ("valid", "test"):
