@@ -9,13 +9,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from safetensors.numpy import load_file, save
 
 from rematch.atomic import write_bytes
 from rematch.card import Card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _no_names() -> pd.DataFrame:
+    import pandas as pd  # only `prepare` needs it; a training imports this module and shall not pay for it
+
+    return pd.DataFrame()
 
 
 @dataclass
@@ -25,7 +34,7 @@ class Prepared:
     train: dict[str, np.ndarray]
     test: dict[str, np.ndarray]
     card: Card
-    names: pd.DataFrame = field(default_factory=pd.DataFrame)
+    names: pd.DataFrame = field(default_factory=_no_names)
 
 
 def write(prepared: Prepared, train: Path, test: Path, names: Path, card: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 
 from rematch.scores import Evaluation, Score
@@ -62,8 +61,8 @@ def score(table: pd.DataFrame) -> list[Score]:
         Score("rmse", rmse(error), len(table)),
         Score("mae", float(np.abs(error).mean()), len(table)),
         Score("r2", r2(target, prediction), len(table)),
-        Score("pearson", correlation(stats.pearsonr, target, prediction), len(table)),
-        Score("spearman", correlation(stats.spearmanr, target, prediction), len(table)),
+        Score("pearson", correlation("pearson", target, prediction), len(table)),
+        Score("spearman", correlation("spearman", target, prediction), len(table)),
     ]
     per_bin = {name: part for name in NAMES if len(part := table[table["bin"] == name])}
     parts = [
@@ -96,11 +95,15 @@ def r2(target: np.ndarray, prediction: np.ndarray) -> float:
     return 1.0 - float(np.sum((target - prediction) ** 2)) / spread if spread > 0 else 0.0
 
 
-def correlation(measure, target: np.ndarray, prediction: np.ndarray) -> float:
-    """A correlation; 0 where it is undefined because one side is constant (the mean predictor ranks nothing)."""
+def correlation(method: str, target: np.ndarray, prediction: np.ndarray) -> float:
+    """A `pearson` or `spearman` correlation; 0 where it is undefined: the mean predictor ranks nothing.
+
+    By pandas, which is loaded anyway; importing scipy.stats would cost each evaluation more than half a second.
+    """
     if len(target) < SMALLEST_GROUP or np.ptp(target) == 0 or np.ptp(prediction) == 0:
         return 0.0
-    return float(measure(target, prediction).statistic)
+    pair = pd.DataFrame({"target": target, "prediction": prediction})
+    return float(pair.corr(method=method).iloc[0, 1])
 
 
 def check_parts(whole: Score, parts: list[Score]) -> None:
@@ -115,5 +118,5 @@ def _within(name: str, parts: Mapping[str, pd.DataFrame]) -> Score:
     """The n-weighted mean of the rank correlations inside each part, free of level differences (S4-107)."""
     usable = [part for part in parts.values() if len(part) >= SMALLEST_GROUP]
     n = sum(len(part) for part in usable)
-    values = [correlation(stats.spearmanr, p["target"].to_numpy(), p["prediction"].to_numpy()) * len(p) for p in usable]
+    values = [correlation("spearman", p["target"].to_numpy(), p["prediction"].to_numpy()) * len(p) for p in usable]
     return Score(name, sum(values) / n if n else 0.0, n)
