@@ -35,7 +35,7 @@ def arms_of(
     attribution wants; sets that miss one change become `v2-minus-x`, single ones `v1-plus-x`. `only` keeps the
     named versions, references and controls.
     """
-    if budget not in study.budgets:
+    if budget not in [*study.budgets]:
         raise ValueError(f"{study.file}: budgets: no budget {budget!r}{checked.suggestion(budget, study.budgets)}")
     known = {*study.versions, *study.named}
     wanted = known if only is None else set(only)

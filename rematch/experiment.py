@@ -1,4 +1,4 @@
-"""What to run: config.yaml as values. Studies with their data set, seeds, device, budget; and the list of runs. No torch here."""
+"""What to run: config.yaml as values. Studies with their data set, seeds, device, budget; the list of runs. No torch."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
         raise ValueError("config: studies: expected at least one entry such as `antibody_affinity: {dataset: ...}`")
     datasets = load_datasets(base / "config" / "datasets")
     budget = config.get("budget", "demo")
-    entries = {str(name): _entry(str(name), item, config, budget, datasets, base) for name, item in config["studies"].items()}
+    entries = {
+        str(name): _entry(str(name), item, config, budget, datasets, base) for name, item in config["studies"].items()
+    }
     mirror = config.get("mirror")
     limit = config.get("max_seconds")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0):
@@ -101,7 +103,9 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
     return Experiment(entries, datasets, budget, folder, limit, states)
 
 
-def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, datasets: Mapping[str, Any], base: Path) -> Entry:
+def _entry(
+    name: str, item: Any, config: Mapping[str, Any], budget: str, datasets: Mapping[str, Any], base: Path
+) -> Entry:
     where = f"config: studies: {name}"
     if not LABEL.fullmatch(name):
         raise ValueError(f"config: studies: {name[:80]!r}: expected a snake_case name")
@@ -111,7 +115,7 @@ def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, dataset
         if key not in ENTRY:
             raise ValueError(f"{where}: unknown key {key!r}{checked.suggestion(key, ENTRY)}")
     dataset = item.get("dataset")
-    if dataset not in datasets:
+    if dataset not in [*datasets]:
         raise ValueError(f"{where}: dataset: no data set {dataset!r}{checked.suggestion(dataset, datasets)}")
     package = str(item.get("study", name))
     path = base / "config" / "studies" / f"{package}.yaml"
@@ -125,12 +129,19 @@ def _entry(name: str, item: Any, config: Mapping[str, Any], budget: str, dataset
         attribution["arms"],
         seed=0,
     )
-    arms = arms_of(study, budget, item.get("set", {}), {attribution["version"]: chosen}, item.get("arms"))
-    device = resolve_device(item.get("device", config.get("device", "cpu")), study.text.get("forbidden_devices", {}), where)
+    only = item.get("arms")
+    if only is not None and not (isinstance(only, list) and only and all(isinstance(arm, str) for arm in only)):
+        raise ValueError(f"{where}: arms: expected a list of arms such as [v1, v2], found {only!r:.60}")
+    arms = arms_of(study, budget, item.get("set", {}), {attribution["version"]: chosen}, only)
+    device = resolve_device(
+        item.get("device", config.get("device", "cpu")), study.text.get("forbidden_devices", {}), where
+    )
     threads = item.get("threads", 1)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"{where}: threads: expected a whole number >= 1, found {threads!r}")
-    return Entry(study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), device, attribution, threads)
+    return Entry(
+        study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), device, attribution, threads
+    )
 
 
 def _seeds(value: Any, where: str) -> tuple[int, ...]:
@@ -138,7 +149,9 @@ def _seeds(value: Any, where: str) -> tuple[int, ...]:
         value = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in value]
     ok = isinstance(value, list) and value and all(type(seed) is int and 0 <= seed < 2**31 for seed in value)
     if not ok or len(set(value)) != len(value):
-        raise ValueError(f"{where}: seeds: expected a list of different whole numbers such as [1, 2, 3, 4, 5], found {value!r}")
+        raise ValueError(
+            f"{where}: seeds: expected a list of different whole numbers such as [1, 2, 3, 4, 5], found {value!r}"
+        )
     return tuple(value)
 
 
@@ -154,6 +167,6 @@ def _attribution(item: Any, study: Study, where: str) -> Mapping[str, Any]:
         raise ValueError(f"{where}: method: expected one of {', '.join(METHODS)}, found {value['method']!r}")
     if type(value["arms"]) is not int or value["arms"] < 1:
         raise ValueError(f"{where}: arms: expected a whole number >= 1, found {value['arms']!r}")
-    if value["version"] not in study.versions or study.versions[value["version"]].parent is None:
+    if value["version"] not in [*study.versions] or study.versions[value["version"]].parent is None:
         raise ValueError(f"{where}: version: expected a version with changes, found {value['version']!r}")
     return value
