@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from rematch.attribution import exact_shapley, order_interval, sampled_shapley
 from rematch.statistics import answer, holm, paired, smallest_found
+from rematch.subsets import attribution_arms, is_exact, orders, prefixes
 
 METRICS = 8
 PAIRS = (5, 10)
@@ -89,6 +92,36 @@ def power(pairs: int, experiments: int, generator: np.random.Generator) -> tuple
     return np.array(corrected), np.array(alone)
 
 
+def share_coverage(count: int, arms: int, trials: int, generator: np.random.Generator) -> tuple[float, float]:
+    """Coverage of Shapley shares of `count` changes with 5 seeds, and how often a change that does nothing is called.
+
+    The response has additive effects, interactions between pairs, noise shared by the arms of a seed and noise of each.
+    """
+    changes = [f"c{number}" for number in range(count)]
+    exact = is_exact(changes, arms)
+    covered, called = [], []
+    for trial in range(trials):
+        drawn = [] if exact else orders(changes, arms, seed=trial)
+        sets = {part for order in drawn for part in prefixes(order)}
+        sets |= {frozenset(), frozenset(changes), *attribution_arms(changes, "shapley", arms, seed=trial)}
+        effects = dict(zip(changes, generator.normal(0, 0.03, count), strict=True)) | {"c0": 0.0}
+        pairs = {pair: generator.normal(0, 0.03) for pair in combinations(changes[1:], 2) if generator.random() < 0.3}
+        truth = {c: effects[c] + sum(value / 2 for pair, value in pairs.items() if c in pair) for c in changes}
+        shared = generator.normal(0, 0.05, 5)
+        worth = {
+            part: sum(effects[c] for c in part)
+            + sum(value for pair, value in pairs.items() if part.issuperset(pair))
+            + shared
+            + generator.normal(0, 0.01, 5)
+            for part in sorted(sets, key=sorted)
+        }
+        shares = (exact_shapley if exact else sampled_shapley)(worth.__getitem__, changes if exact else drawn)
+        found = {c: order_interval(np.atleast_2d(parts)) for c, parts in shares.items()}
+        covered += [found[c][1] <= truth[c] <= found[c][2] for c in changes]
+        called.append(found["c0"][3] <= 0.05)
+    return float(np.mean(covered)), float(np.mean(called))
+
+
 def main() -> None:
     """Prints the table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -120,6 +153,14 @@ def main() -> None:
             f"{pairs:>3} pairs: {smallest_found(EFFECTS, alone):.2f} as the only claim, "
             f"{results[f'smallest_found_{pairs}']:.2f} as one of {METRICS}"
         )
+    print(
+        "\nShapley shares, 5 seeds: intervals that hold the truth, and how often no effect is called one (uncorrected)"
+    )
+    trials = 60 if options.quick else 600
+    for name, count, arms in (("exact", 5, 32), ("sampled", 9, 48)):
+        covered, called = share_coverage(count, arms, trials, generator)
+        results[f"share_coverage_{name}"] = covered
+        print(f"{count:>3} changes, {arms} arms ({name}): {covered:.3f}, {called:.3f}")
     print()
     for name, value in results.items():
         print(f"RESULT {name} {value:.4f}")

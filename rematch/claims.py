@@ -22,7 +22,7 @@ VERDICTS = ("supported", "refuted", "inconclusive", "circular", "not comparable"
 BOUNDS = ("at_least", "at_most", "above", "below", "between")
 TEST_KEYS = (
     *("metric", "relation", "arm", "against", "change", "changes", "version", "via", "is", *BOUNDS),
-    *("controls", "vacuous", "split", "device", "against_device", "exact", "benchmark", "name"),
+    *("controls", "vacuous", "baseline_metric", "split", "device", "against_device", "exact", "benchmark"),
 )
 CLAIM_KEYS = ("id", "source", "says", "expected", "tier", "test", "all_of", "untestable", "note")
 _SOURCE = re.compile(r"S[0-9X]-[0-9]{2,3}")
@@ -43,6 +43,9 @@ class Test:
     high: float = math.inf  # ... to here
     word: str | None = None
     controls: tuple[str, ...] | None = None  # arms that must fail; None: every control of the study
+    baseline_metric: str | None = (
+        None  # what a rule without learning reaches in the same runs; at least as good: vacuous
+    )
     vacuous: tuple[str, ...] = ()  # baselines that learn nothing: if one of them wins, the claim is vacuous
     split: str = "test"
     device: str | None = None
@@ -102,7 +105,8 @@ def check_claims(
 
 def _check_test(test: Test, metrics, versions, arms, where: str) -> None:
     known = [*metrics, *RUN_METRICS]
-    _known(test.metric, known, f"{where}: metric")
+    for metric in filter(None, (test.metric, test.baseline_metric)):
+        _known(metric, known, f"{where}: metric")
     if test.word and test.metric in metrics and metrics[test.metric].get("better") not in ("lower", "higher"):
         raise ValueError(f"{where}: metric {test.metric}: `is: {test.word}` needs better: lower or higher")
     if test.changes:
@@ -203,6 +207,7 @@ def _test(item: Any, where: str) -> Test:
         word=word,
         controls=tuple(item["controls"]) if "controls" in item else (() if changes else None),
         vacuous=tuple(item.get("vacuous", ())),
+        baseline_metric=item.get("baseline_metric"),
         split=str(item.get("split", "run" if item["metric"] in RUN_METRICS else "test")),
         device=item.get("device"),
         against_device=item.get("against_device"),

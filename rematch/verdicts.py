@@ -164,6 +164,12 @@ def control_check(test: Test, measured: Measured, evidence: Evidence) -> tuple[s
             reasons.append(f"vacuous: {name}, which learns nothing, reaches {control.arm_mean:.4g}")
         elif passes and meets and name in names:
             reasons.append(f"{name}, which must fail, reaches {control.arm_mean:.4g} and passes too")
+    if test.baseline_metric and test.relation == "value":
+        rule = measure(replace(test, metric=test.baseline_metric), evidence)
+        if not rule.verdict:
+            shown.append(f"{test.baseline_metric} {rule.arm_mean:.4g}")
+            if _as_good(test, rule, measured, evidence.metrics):
+                reasons.append(f"vacuous: without learning, {test.baseline_metric} is {rule.arm_mean:.4g}")
     return "; ".join(reasons), "; ".join(shown)
 
 

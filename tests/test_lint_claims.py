@@ -142,7 +142,7 @@ def test_no_ledger_of_ours_fails_its_own_tests(path):
 
 
 def test_all_107_claims_of_the_inventory_are_entered_once():
-    ids = [claim["id"] for path in LEDGERS for claim in load_mapping(path)["claims"]]
+    ids = [claim["id"] for path in LEDGERS for claim in load_mapping(path)["claims"] if claim["id"][0] == "C"]
     counts = {"C0": 25, "C1": 15, "C2": 20, "C3": 17, "C4": 30}
     assert sorted(ids) == sorted(f"{study}.{number + 1}" for study, count in counts.items() for number in range(count))
 

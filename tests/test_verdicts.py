@@ -218,6 +218,17 @@ def test_vacuous_when_a_baseline_that_learns_nothing_wins():
     assert verdict(test, scores(v2_auc=0.9, untrained_auc=0.1, common_auc=0.6)).verdict == "supported"
 
 
+def test_vacuous_when_a_rule_without_learning_is_as_good_in_the_same_runs():
+    metrics = {**METRICS, "auc_closure": {"better": "higher"}}
+    table = pd.concat([scores(v2_auc=0.9), scores(v2_auc=1.0).assign(name="auc_closure")])
+    test = {"metric": "auc", "above": 0.5, "baseline_metric": "auc_closure"}
+    text = {"claims": [{"id": "C9.1", "source": "S4-52", "says": "x", "test": test}]}
+    row = ledger("s", text, Evidence("s", table, ARMS, metrics)).iloc[0]
+    assert (row.verdict, row.reason) == ("circular", "vacuous: without learning, auc_closure is 1")
+    table.loc[table["name"] == "auc_closure", "value"] -= 0.3
+    assert ledger("s", text, Evidence("s", table, ARMS, metrics)).iloc[0].verdict == "supported"
+
+
 def test_not_comparable_when_the_scale_moves():
     row = verdict({"metric": "rmse", "arm": "elsewhere", "is": "better"}, scores(v1=1.0, elsewhere=0.1))
     assert row.verdict == "not comparable"
