@@ -59,7 +59,7 @@ def rank_20_noise(settings: Settings, data: Data, edges: Edges, seed: int) -> di
     generator = torch_generator(seed, "noise")
     rank = min(20, width)
     noise = torch.randn(nodes, rank, generator=generator) @ torch.randn(rank, width, generator=generator) / rank**0.5
-    return _as_embeddings(noise + 0.9 * torch.randn(1, width, generator=generator), data)
+    return _as_embeddings(noise + 1.1 * torch.randn(1, width, generator=generator), data)
 
 
 def random_scores(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ def random_scores(settings: Settings, data: Data, edges: Edges, seed: int) -> di
 
 def degree(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:
     """(1 + known treatments of the compound) * (1 + of the disease): what popularity alone can tell."""
-    known = _counts(data, edges, [int(data["treats"])])
+    known = _counts(data, edges, [data["treats"].item()])
     return {"scores": torch.from_numpy(np.outer(1 + known.sum(1), 1 + known.sum(0)))}
 
 
@@ -87,7 +87,7 @@ def metapath(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[st
         a, b = (np.maximum(np.bincount(side, minlength=nodes), 1.0) ** -0.5 for side in pairs)
         matrix = sparse.csr_array((ones * a[pairs[0]] * b[pairs[1]], (pairs[0], pairs[1])), shape=(nodes, nodes))
         steps[ends] = steps.get(ends, 0) + matrix
-    compound, disease = data["relation_ends"][data["treats"]].tolist()
+    compound, disease = data["relation_ends"][data["treats"].item()].tolist()
     total = np.zeros(_shape(data))
     rows, columns = slice(*data["compounds"].tolist()), _diseases(data)
     for (source, middle), first in steps.items():
@@ -110,7 +110,7 @@ def _as_embeddings(vectors: Tensor, data: Data) -> dict[str, Tensor]:
 
 
 def _diseases(data: Data) -> slice:
-    kind = int(data["relation_ends"][data["treats"], 1])
+    kind = int(data["relation_ends"][data["treats"].item(), 1])
     return slice(int(data["type_ptr"][kind]), int(data["type_ptr"][kind + 1]))
 
 

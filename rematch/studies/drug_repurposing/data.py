@@ -1,10 +1,10 @@
 """From the files of a knowledge graph to arrays: the graph without the held-out treatments, and the treatments by part.
 
 Arrays of the training part: `type_ptr (types + 1,)`; `edges (2, edges)` and `relation_ptr (relations + 1,)` for the edges of each
-relation, stored once; `relation_ends (relations, 2)` node types; `relation_directed (relations,)`; `treats ()` the number of the
+relation, stored once; `relation_ends (relations, 2)` node types; `relation_directed (relations,)`; `treats (1,)` the number of the
 treats relation, whose edges are the training treatments; `compounds (2,)` first and last + 1 node number; `valid (2, n)`;
 `valid_diseases (d,)`. Test part: `test (2, n)`, `test_diseases (d,)`, `non_indications (2, n)`, `classes (2, n)` of pairs of a
-relation that was set aside, `popularity_ceiling ()` where the data were generated.
+relation that was set aside, `popularity_ceiling (1,)` where the data were generated.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _arrays(
         "relation_ptr": np.append(0, np.cumsum(sizes)).astype(np.int64),
         "relation_ends": np.array([[types.index(item.source), types.index(item.target)] for item in relations]),
         "relation_directed": np.array([item.directed for item in relations]),
-        "treats": np.array([item.name for item in relations].index(treats)),
+        "treats": np.array([[item.name for item in relations].index(treats)]),
         "compounds": ptr[compounds : compounds + 2].copy(),
         "valid": parts.valid,
         "valid_diseases": parts.valid_diseases,
@@ -145,7 +145,7 @@ def _truth(raw: Path, card: Card) -> dict[str, np.ndarray]:
         return {}
     truth = json.loads(path.read_text())
     card.facts["planted"] = truth
-    return {"popularity_ceiling": np.array(truth["popularity_ceiling_auroc"])}
+    return {"popularity_ceiling": np.array([truth["popularity_ceiling_auroc"]])}
 
 
 def _facts(card: Card, graph: Graph, relations: list[Relation], parts: split.Parts) -> None:

@@ -51,10 +51,8 @@ class Settings:
     memory_limit_mb: int = setting("training that would need more is refused before it starts, 0 for no limit", unit="MB", at_least=0)  # fmt: skip
 
     def __post_init__(self):
-        if self.width("hidden") % self.heads or self.width("hidden") < self.heads:
-            raise ValueError(
-                f"hidden / width_divisor: expected a multiple of heads = {self.heads}, found {self.width('hidden')}"
-            )
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden: expected a multiple of heads = {self.heads}, found {self.hidden}")
         if self.width("embedding") < 2:
             raise ValueError(f"embedding / width_divisor: expected at least 2, found {self.width('embedding')}")
         if self.valid_fraction + self.test_fraction >= 0.9:
@@ -63,8 +61,9 @@ class Settings:
             raise ValueError("link_weight, contrastive_weight, ranking_weight: expected at least one above 0")
 
     def width(self, key: Literal["hidden", "embedding"]) -> int:
-        """The width that is trained."""
-        return getattr(self, key) // self.width_divisor
+        """The width that is trained; that of the layers is a multiple of `heads`."""
+        width = getattr(self, key) // self.width_divisor
+        return width if key == "embedding" else max(width // self.heads, 1) * self.heads
 
     @property
     def epochs_to_train(self) -> int:

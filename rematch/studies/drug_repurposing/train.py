@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rematch.learner import Criterion, Learner
 from rematch.streams import numpy_generator, torch_generator
-from rematch.studies.drug_repurposing import losses, ranking
+from rematch.studies.drug_repurposing import losses
 from rematch.studies.drug_repurposing.baselines import BASELINES, FixedLearner
 from rematch.studies.drug_repurposing.memory import check_memory
 from rematch.studies.drug_repurposing.messages import (
@@ -19,6 +19,7 @@ from rematch.studies.drug_repurposing.messages import (
 )  # fmt: skip
 from rematch.studies.drug_repurposing.model import Embedder, score_matrix
 from rematch.studies.drug_repurposing.plan import AttentionPlan, attention_plan
+from rematch.studies.drug_repurposing.scoring import validation
 from rematch.studies.drug_repurposing.settings import Settings
 from rematch.torch_learner import TorchLearner
 
@@ -59,10 +60,10 @@ class Task:
         self, settings: Settings, data: Mapping[str, np.ndarray], edges: Edges, seed: int, device: torch.device
     ):
         self.settings, self.data, self.edges, self.seed, self.device = settings, data, edges, seed, device
-        self.silent = () if settings.treatments_in_messages else (int(data["treats"]),)
+        self.silent = () if settings.treatments_in_messages else (data["treats"].item(),)
         self.plan = self._plan(edges)  # of all edges: for validation and evaluation, whatever training uses
         self.compounds = slice(*data["compounds"].tolist())
-        known = edges.pairs[:, edges.relation == data["treats"]]
+        known = edges.pairs[:, edges.relation == data["treats"].item()]
         self.diseases = torch.from_numpy(np.unique(known[1])).to(device)
         treated = torch.zeros(self.compounds.stop - self.compounds.start, len(self.diseases), dtype=torch.bool)
         treated[known[0] - self.compounds.start, np.searchsorted(np.unique(known[1]), known[1])] = True
@@ -115,7 +116,7 @@ class Task:
         return ptr[kind], ptr[kind + 1] - ptr[kind]
 
     def _scores(self, model: Embedder, z: Tensor) -> Tensor:
-        scale = model.relation_scale[int(self.data["treats"])]
+        scale = model.relation_scale[self.data["treats"].item()]
         return score_matrix(self.settings.decoder, z[self.compounds], z[self.diseases], scale)
 
     def validation(self, model: Embedder, epoch: int) -> dict[str, float]:
@@ -123,36 +124,3 @@ class Task:
         model.remember(self.plan)
         weights = {"embeddings": model.embeddings, "relation_scale": model.relation_scale}
         return validation(self.settings, self.data, weights)
-
-
-def validation(settings: Settings, data: Mapping[str, np.ndarray], weights: Mapping[str, Tensor]) -> dict[str, float]:
-    """auroc, auprc, mrr and hits of the validation treatments, the training treatments left out."""
-    known = data["edges"][:, slice(*data["relation_ptr"][data["treats"] : data["treats"] + 2])]
-    scores = pair_scores(settings, data, weights, data["valid_diseases"])
-    return ranking.summary(ranking.ranked(scores, *local(data, data["valid_diseases"], data["valid"], known)))
-
-
-def pair_scores(
-    settings: Settings, data: Mapping[str, np.ndarray], weights: Mapping[str, Tensor], diseases: np.ndarray
-) -> np.ndarray:
-    """Scores `(compounds, diseases)` in double precision: saved ones of a baseline, or those of the decoder."""
-    if "scores" in weights:
-        return weights["scores"][:, diseases - diseases_start(data)].double().cpu().numpy()
-    z = weights["embeddings"]
-    chosen = z[torch.from_numpy(diseases).to(z.device)]
-    scale = weights["relation_scale"][int(data["treats"])]
-    return score_matrix(settings.decoder, z[slice(*data["compounds"].tolist())], chosen, scale).double().cpu().numpy()
-
-
-def diseases_start(data: Mapping[str, np.ndarray]) -> int:
-    """The number of the first disease node."""
-    return int(data["type_ptr"][data["relation_ends"][data["treats"], 1]])
-
-
-def local(data: Mapping[str, np.ndarray], diseases: np.ndarray, *pairs: np.ndarray) -> list[np.ndarray]:
-    """`pairs` of node numbers as (row, column) of a score matrix of `diseases` (ascending); pairs of other diseases go."""
-    kept = []
-    for both in pairs:
-        both = both[:, np.isin(both[1], diseases)].astype(np.int64)
-        kept.append(np.stack([both[0] - data["compounds"][0], np.searchsorted(diseases, both[1])]))
-    return kept
