@@ -1,0 +1,106 @@
+"""What concerns several studies: contradictions in the documents, devices, calibration, what could not be tested."""
+
+from __future__ import annotations
+
+from rematch.report import numbers, tables
+from rematch.report.material import Material
+from rematch.report.tables import Cell, Table, figure, pill, plain
+
+
+def contradictions(material: Material) -> Table:
+    """Every arithmetic check of the documents, contradictions first."""
+    columns = ["Study", "!Result", "Finding +", "Check", "Source"]
+    rows = [(study, row) for study in material.studies for row in study.rows("lint")]
+    rows.sort(key=lambda item: item[1]["result"] != "contradicts")
+    body = []
+    for study, row in rows:
+        cells = [
+            plain(study.text.get("title", study.name), href=f"#{study.name}"),
+            pill(row["result"]),
+            plain(row["finding"]),
+        ]
+        body.append([*cells, plain(row["check"]), plain(row["source"])])
+    return tables.table(
+        "contradictions", "Claims and stated facts held against each other", columns, body, source="tables/lint.csv"
+    )
+
+
+def untested(material: Material) -> Table:
+    """Claims without a verdict on the numbers, with the reason."""
+    columns = ["Study", "Claim", "What it says +", "!Verdict", "Why +"]
+    body = []
+    for study in material.studies:
+        for row in study.rows("claims"):
+            if row["verdict"] in ("not testable here", "not comparable"):
+                cells = [
+                    plain(study.text.get("title", study.name)),
+                    plain(row["claim"], href=f"#{study.name}-{row['claim']}", more=row["source"]),
+                ]
+                body.append([*cells, plain(row["says"]), pill(row["verdict"]), plain(row["reason"])])
+    return tables.table("untested", "What could not be tested here, and why", columns, body, source="tables/claims.csv")
+
+
+def devices(material: Material) -> Table:
+    """Median seconds per epoch and peak memory of each study's versions on every device they ran on."""
+    columns = ["Study", "Arm", "Device", "Name", "#Runs", "#Seconds per epoch", "#Peak memory, MB"]
+    body = []
+    for study in material.studies:
+        manifests, scores = study.tables.get("manifests"), study.tables.get("scores")
+        if manifests is None or "status" not in manifests or scores is None or not len(scores):
+            continue
+        good = manifests[(manifests["status"] == "ok") & manifests["arm"].isin(study.versions)]
+        for (arm, device), part in good.groupby(["arm", "device"], sort=False):
+            mine = scores[
+                (scores["arm"] == arm) & (scores["device"] == device) & (scores["name"] == "seconds_per_epoch")
+            ]
+            name = part["name"].iloc[0] if "name" in part else ""
+            cells = [
+                plain(study.text.get("title", study.name), href=f"#{study.name}"),
+                plain(arm),
+                plain(device),
+                plain(name),
+            ]
+            body.append(
+                [
+                    *cells,
+                    Cell(str(len(part)), len(part)),
+                    tables.seconds(mine["value"].median()),
+                    figure(part["peak_memory_mb"].median()),
+                ]
+            )
+    return tables.table("devices", "Devices: the versions of every study", columns, body, source="tables/devices.csv")
+
+
+def benchmarks(material: Material) -> Table:
+    """Measured properties of the method and of the code: false alarms, coverage, speed against named peers."""
+    columns = ["Program", "Quantity", "#Value"]
+    body = [
+        [
+            plain(f"benchmarks/{row['program']}.py", code=True),
+            plain(str(row["name"]).replace("_", " ")),
+            figure(row["value"]),
+        ]
+        for row in material.benchmarks
+    ]
+    return tables.table("benchmarks", "Calibration and benchmarks", columns, body)
+
+
+def provenance(material: Material) -> list[tuple[str, str]]:
+    """Pairs of words about where and from what the page was built, in the order they were collected."""
+    said = []
+    for key, value in material.provenance.items():
+        shown = ("yes" if value else "no") if isinstance(value, bool) else numbers.text(value)
+        if shown:
+            said.append((key.replace("_", " "), shown))
+    return said
+
+
+def parts(material: Material) -> Table:
+    """When the runs of each study were made and why they were made again, as far as earlier reports tell."""
+    columns = ["Study", "#Runs", "First made", "Last made", "Made again because of +"]
+    names = ("study", "runs", "first", "last", "why")
+    body = []
+    for row in material.parts:
+        cells = [plain(row["study"], href=f"#{row['study']}"), Cell(str(row["runs"]), row["runs"])]
+        body.append([*cells, *(plain(row[name]) for name in names[2:])])
+    return tables.table("parts", "When each part was built, and why", columns, body, source="manifest.json")

@@ -1,0 +1,99 @@
+"""All that the page is made of, as plain values, and how it is read from the files of a results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rematch.report import numbers
+from rematch.report.figures import read
+from rematch.report.tables import records
+
+TABLES = ["scores", "timings", "manifests", "comparison", "claims", "attribution", "budgets", "tiers", "lint"]
+EMPTY = pd.DataFrame()
+
+
+@dataclass(frozen=True)
+class StudyMaterial:
+    """One study: `text` is its file; `arms`: kind, version, changes, settings, trained_as; `figures`: name -> SVG."""
+
+    name: str
+    text: Mapping[str, Any]
+    arms: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...] = ()
+    device: str = "cpu"
+    dataset: str = ""
+    declaration: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
+        """The rows of a table in which the named columns have these values; none if the table is missing or empty."""
+        return [
+            row
+            for row in records(self.tables.get(table))
+            if all(row.get(key) == value for key, value in wanted.items())
+        ]
+
+    @property
+    def versions(self) -> list[str]:
+        """Version names in chain order."""
+        return [name for name, arm in self.arms.items() if arm["kind"] == "version"]
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, Any]]:
+        """Metric name -> label, unit, better, equal_within."""
+        return self.text.get("metrics", {})
+
+    def label(self, metric: str) -> str:
+        """A metric's name for people."""
+        return numbers.text(self.metrics.get(metric, {}).get("label", metric))
+
+    def trained(self, arm: str) -> str:
+        """The arm whose run folder stands for `arm`."""
+        return self.arms.get(arm, {}).get("trained_as") or arm
+
+    def folder(self, arm: str) -> str:
+        """The run folders of an arm, from results/."""
+        return f"runs/{self.name}/{self.trained(arm)}/"
+
+    def source(self, table: str) -> str:
+        """A table's file, from results/."""
+        return f"studies/{self.name}/{table}.csv"
+
+
+@dataclass(frozen=True)
+class Material:
+    """The whole page: studies, what was asked for, where it was built, and measured properties of the method itself."""
+
+    studies: tuple[StudyMaterial, ...]
+    budget: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = ()  # study, runs, first, last, why
+
+
+def read_study(name: str, about: Mapping[str, Any], results: Path, card: str) -> StudyMaterial:
+    """One study from `results/studies/<name>`, `results/figures/<name>` and its data card. Missing files are left out.
+
+    `about`: text, arms, seeds, device, dataset, declaration.
+    """
+    folder = results / "studies" / name
+    tables = {table: read(folder / f"{table}.csv") for table in TABLES}
+    tables["findings"] = read(results / "tables" / "findings.csv")  # of all studies: `rows` picks those of this one
+    figures = {path.stem: path.read_text() for path in sorted((results / "figures" / name).glob("*.svg"))}
+    path = Path(card)
+    facts = json.loads(path.read_text()) if card and path.exists() else {}
+    return StudyMaterial(name=name, card=facts, tables=tables, figures=figures, **about)
+
+
+def read_benchmarks(files: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
+    """Rows program, name, value of the benchmark tables that exist."""
+    rows = [row for file in files for row in records(read(file))]
+    return tuple(row for row in rows if {"program", "name", "value"} <= set(row))

@@ -1,0 +1,166 @@
+"""The page: a pure function from material to one HTML file that needs nothing else and asks no host for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rematch.claims import VERDICTS
+from rematch.report import across, ledger_tables, numbers, run_tables, sections
+from rematch.report.changes import settings, steps
+from rematch.report.datacard import datacard
+from rematch.report.headline import answer_counts, board, headline
+from rematch.report.inline import Styles, inline
+from rematch.report.material import Material, StudyMaterial
+
+TEMPLATES = Path(__file__).parent / "templates"
+CAPTIONS = {  # figure -> title and what to look for; `-v3` and the like are put behind the name
+    "difference": (
+        "Every metric, with intervals",
+        "Each line is one metric: right of the shaded band is a gain that matters, left of it a loss.",
+    ),
+    "shares": (
+        "From the old recipe to the new one, change by change",
+        "Each bar starts where the last one ended; the line through it is its 95 % interval.",
+    ),
+    "curves": ("How training went", "Mean over seeds; the band reaches from the lowest to the highest seed."),
+    "predictions": (
+        "Predictions against targets",
+        "All seeds pooled, test samples; on the dashed line prediction and target are equal.",
+    ),
+    "residuals": (
+        "Residuals",
+        "A falling line on the right says that predictions shrink to the middle: extremes are missed.",
+    ),
+    "groups": (
+        "Error of every group",
+        "Mean over seeds, with the lowest and the highest seed; n is the number of test samples.",
+    ),
+}
+ORDER = tuple(CAPTIONS)
+TABLES = (
+    *(sections.comparison, sections.beside, sections.pairs, sections.gaps, sections.shares),
+    *(ledger_tables.claims, ledger_tables.tiers, ledger_tables.findings, ledger_tables.published),
+    *(run_tables.cost, run_tables.budgets, run_tables.runs),
+)
+GLOSSARY = (
+    (
+        "better, worse",
+        "The corrected p value of the paired differences is at most 0.05 and the 95 % interval leaves out 0.",
+    ),
+    ("equal", "The whole interval lies within the practical band: a difference, if any, does not matter."),
+    ("inconclusive", "Neither: more seeds or more data are needed."),
+    ("too few pairs, too few samples", "Under 5 paired seeds, or under 30 test samples: no sentence is made."),
+    (
+        "supported, refuted",
+        "The measured value lies inside or outside what the claim asks, and the corrected p value says so.",
+    ),
+    (
+        "circular",
+        "A control that learnt nothing passes too, or a baseline that cannot learn wins: the number proves nothing.",
+    ),
+    ("not comparable", "The arms differ in a setting that moves the scale of the metric."),
+    ("not testable here", "Nothing that is trained or computed here could decide it; the reason stands beside it."),
+    (
+        "practical band",
+        "The difference below which two recipes are the same for all purposes, set per metric in the study file.",
+    ),
+    ("arm", "What is trained: a version, a version without one change, a reference, a control or a baseline."),
+    (
+        "paired seed",
+        "Two arms with one seed share split, start and batch order: their difference is due to the recipe.",
+    ),
+    ("expected, measured", "What a document hoped for, and what was found here. They never share a column."),
+)
+
+
+def page(material: Material) -> str:
+    """The whole report as HTML. Everything that comes from data or configuration is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    styles = Styles()
+    studies = [_study(study, styles) for study in material.studies]
+    css = (TEMPLATES / "style.css").read_text() + styles.sheet()
+    script = (TEMPLATES / "script.js").read_text()
+    return environment.get_template("page.html.j2").render(
+        studies=studies,
+        board=board(material),
+        contradictions=across.contradictions(material),
+        untested=across.untested(material),
+        devices=across.devices(material),
+        benchmarks=across.benchmarks(material),
+        provenance=across.provenance(material),
+        parts=across.parts(material),
+        glossary=GLOSSARY,
+        budget=material.budget,
+        css=Markup(css),
+        script=Markup(script),
+        policy=policy(css, script),
+    )
+
+
+def policy(css: str, script: str) -> str:
+    """A content security policy under which only this style sheet and this script count, and nothing is fetched."""
+    return (
+        f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _study(study: StudyMaterial, styles: Styles) -> dict[str, Any]:
+    """Everything that the template shows of one study."""
+    return {
+        "name": study.name,
+        "text": study.text,
+        "headline": headline(study),
+        "counts": answer_counts(study),
+        "seeds": study.seeds,
+        "device": study.device,
+        "versions": study.versions,
+        "steps": steps(study),
+        "settings": settings(study),
+        "figures": figures(study, styles),
+        "card": datacard(study),
+        "chips": chips(study),
+        **{make.__name__: make(study) for make in TABLES},
+    }
+
+
+def figures(study: StudyMaterial, styles: Styles) -> dict[str, dict[str, Any]]:
+    """Figure name -> title, text, drawing and file, in the order of `CAPTIONS`."""
+    found = {}
+    for name in sorted(
+        study.figures, key=lambda name: (ORDER.index(name.split("-")[0]) if name.split("-")[0] in ORDER else 99, name)
+    ):
+        title, text = CAPTIONS.get(name.split("-")[0], (name, ""))
+        version = name.partition("-")[2]
+        title = f"{title} ({version})" if version else title
+        drawing = inline(
+            study.figures[name],
+            f"{study.name}-{name}",
+            f"{title}. {text} The numbers are in the tables of this section.",
+            styles,
+        )
+        found[name] = {"title": title, "text": text, "drawing": Markup(drawing), "file": f"figures/{study.name}/{name}"}
+    return found
+
+
+def chips(study: StudyMaterial) -> list[tuple[str, int]]:
+    """Verdict -> number of claims that have it, for the buttons that show only these."""
+    found = Counter(numbers.text(row["verdict"]) for row in study.rows("claims"))
+    return [(word, found[word]) for word in VERDICTS if found[word]]
