@@ -154,7 +154,10 @@ def training_speed(rounds: int) -> dict[str, float]:
     times = [(seconds(lambda: ours.step(0, 0)), seconds(peer.step)) for _ in range(rounds)]
     mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     print(f"{'one training step at v2 width, batch 384':<48}{'seconds':>10}{'graphs/s':>12}")
-    for name, value in (("flat graphs, fused aggregation, mixed precision", mine), ("PyG DataLoader + GINEConv, float32", theirs)):
+    for name, value in (
+        ("flat graphs, fused aggregation, mixed precision", mine),
+        ("PyG DataLoader + GINEConv, float32", theirs),
+    ):
         print(f"{name:<48}{value:>10.3f}{settings.batch_size / value:>12.0f}")
     return {"graphs_per_second": settings.batch_size / mine, "speedup_vs_pyg": theirs / mine}
 

@@ -43,7 +43,9 @@ class Augmentation:
         return cls(settings.node_noise, settings.edge_noise, settings.edge_drop, settings.node_mask)
 
 
-REFERENCE_VIEW = Augmentation(0.05, 0.05, 0.1, 0.0)  # the same for all arms: retrieval and alignment are measured with it
+REFERENCE_VIEW = Augmentation(
+    0.05, 0.05, 0.1, 0.0
+)  # the same for all arms: retrieval and alignment are measured with it
 
 
 def collate(graphs: FlatGraphs, chosen: np.ndarray, node_sizes: np.ndarray, edge_sizes: np.ndarray) -> Batch:

@@ -17,7 +17,9 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float, normalis
     if temperature <= 0:
         raise ValueError(f"temperature: expected more than 0, found {temperature:g}")
     if len(first) < 2:
-        raise ValueError(f"contrastive loss: expected at least 2 graphs, found {len(first)}: there is nothing to tell apart")
+        raise ValueError(
+            f"contrastive loss: expected at least 2 graphs, found {len(first)}: there is nothing to tell apart"
+        )
     if normalise:
         first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
     return LOSSES[negatives](first, second, temperature)

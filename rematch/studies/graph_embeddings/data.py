@@ -142,7 +142,9 @@ def _read(
         source = source.select(np.flatnonzero(~empty))
     bare = int((source.graphs.edge_counts == 0).sum())
     if bare:
-        card.add("note", "no-edge", f"{declared['name']}: graphs without an edge; kept, nodes see only themselves", bare)
+        card.add(
+            "note", "no-edge", f"{declared['name']}: graphs without an edge; kept, nodes see only themselves", bare
+        )
     return source
 
 

@@ -102,7 +102,9 @@ def means(scores: list[Score]) -> list[Score]:
     """Each probe metric's mean over the tasks that have it, and `probe`: accuracy or R² of each task, averaged."""
     out = []
     for suffix in ("", "_dropped"):
-        parts = {metric: [s for s in scores if _is_part(s.name, metric, suffix)] for metric in ("accuracy", "auc", "r2")}
+        parts = {
+            metric: [s for s in scores if _is_part(s.name, metric, suffix)] for metric in ("accuracy", "auc", "r2")
+        }
         parts[""] = parts["accuracy"] + parts["r2"]
         for metric, found in parts.items():
             if found:
@@ -113,7 +115,9 @@ def means(scores: list[Score]) -> list[Score]:
 
 def _is_part(name: str, metric: str, suffix: str) -> bool:
     """Whether `name` is the score of one task; tasks may not begin with `dropped_`."""
-    return name.startswith(f"probe_{metric}{suffix}_") and (bool(suffix) or not name.startswith(f"probe_{metric}_dropped_"))
+    return name.startswith(f"probe_{metric}{suffix}_") and (
+        bool(suffix) or not name.startswith(f"probe_{metric}_dropped_")
+    )
 
 
 def _regression_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:

@@ -58,7 +58,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray], prefix: str) -> FlatGraphs:
     named = {f"{prefix}.{field.name}": arrays[f"{prefix}.{field.name}"] for field in fields(FlatGraphs)}
     expected, found = bytes(arrays[f"{prefix}.checksum"]).hex(), bytes(_checksum(named)).hex()
     if expected != found:
-        raise ValueError(f"{prefix}: corrupt graph store, expected checksum {expected}, found {found}; prepare it again")
+        raise ValueError(
+            f"{prefix}: corrupt graph store, expected checksum {expected}, found {found}; prepare it again"
+        )
     return FlatGraphs(*named.values())
 
 

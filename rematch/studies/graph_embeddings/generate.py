@@ -60,7 +60,11 @@ def _draw(generator: np.random.Generator, graphs: int, nodes: int) -> dict[str, 
     hook = offsets[:-1] + np.floor(generator.random(graphs) * base).astype(np.int64)
     link = np.stack([hook, offsets[:-1] + base + generator.integers(0, MOTIF_NODES, graphs)], axis=1)
     edges = np.concatenate([tree, planted.reshape(-1, 2), link])
-    drawn = generator.integers(0, EDGE_LABELS, len(tree)), np.array(PATTERNS)[pattern].reshape(-1), np.zeros(graphs, np.int64)
+    drawn = (
+        generator.integers(0, EDGE_LABELS, len(tree)),
+        np.array(PATTERNS)[pattern].reshape(-1),
+        np.zeros(graphs, np.int64),
+    )
     graph = np.repeat(np.arange(graphs), counts)
     node_labels = generator.choice(list(BASE_LABELS), offsets[-1], p=list(BASE_LABELS.values()))
     node_labels[(offsets[:-1] + base)[:, None] + np.arange(MOTIF_NODES)] = MOTIF_LABELS

@@ -18,7 +18,11 @@ from rematch.studies.graph_embeddings.flat import FlatGraphs
 
 NODE_COLUMNS = ("atomic_number", "degree", "hydrogens", "charge", "isotope", "in_ring", "aromatic")
 EDGE_COLUMNS = ("twice_the_bond_order",)  # 2, 4, 6, and 3 for aromatic
-_CHUNK = 2048
+_CHUNK = 2048  # molecules held at a time
+_PLAIN = Chem.SmilesParserParams()
+_PLAIN.sanitize, _PLAIN.removeHs, _PLAIN.allowCXSMILES, _PLAIN.parseName = False, False, False, False
+_FLAGS = Chem.SanitizeFlags
+_STEPS = _FLAGS.SANITIZE_ALL ^ _FLAGS.SANITIZE_SETCONJUGATION ^ _FLAGS.SANITIZE_SETHYBRIDIZATION
 
 
 def read_smiles(smiles: Sequence[str], card: Card, name: str) -> tuple[FlatGraphs, np.ndarray]:
@@ -50,20 +54,10 @@ def _parse(text: str) -> Chem.Mol | None:
     if "[H]" in text or " " in text:  # explicit hydrogens are merged, names cut off, by the full parser only
         molecule = Chem.MolFromSmiles(text)
     else:
-        molecule = Chem.MolFromSmiles(text, _plain())
+        molecule = Chem.MolFromSmiles(text, _PLAIN)
         if molecule is not None and Chem.SanitizeMol(molecule, _STEPS, catchErrors=True):
             molecule = None
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
-
-
-def _plain() -> Chem.SmilesParserParams:
-    return _PLAIN
-
-
-_PLAIN = Chem.SmilesParserParams()
-_PLAIN.sanitize, _PLAIN.removeHs, _PLAIN.allowCXSMILES, _PLAIN.parseName = False, False, False, False
-_FLAGS = Chem.SanitizeFlags
-_STEPS = _FLAGS.SANITIZE_ALL ^ _FLAGS.SANITIZE_SETCONJUGATION ^ _FLAGS.SANITIZE_SETHYBRIDIZATION
 
 
 def _flatten(molecules: list[Chem.Mol], seen: dict[int, tuple[int, ...]]) -> FlatGraphs:
@@ -90,7 +84,7 @@ def _assemble(counts, invariants, positions, orders, seen) -> FlatGraphs:
     order = np.concatenate([*orders, np.zeros(0)])
     first, second = np.divmod(position, counts[graph])
     keys, inverse = np.unique(invariants, return_inverse=True)
-    table = np.array([seen[key] for key in keys.tolist()], np.int64).reshape(len(keys), -1)
+    table = np.array([seen[key] for key in keys.tolist()], np.int64).reshape(len(keys), len(NODE_COLUMNS) - 1)
     aromatic = np.zeros(offsets[-1], np.int64)
     aromatic[(offsets[graph] + first)[order == 1.5]] = 1
     once = first < second
@@ -101,15 +95,8 @@ def _assemble(counts, invariants, positions, orders, seen) -> FlatGraphs:
 
 
 def _properties(atom: Chem.Atom) -> tuple[int, ...]:
-    isotope = atom.GetIsotope()
-    return (
-        atom.GetAtomicNum(),
-        atom.GetTotalDegree(),
-        atom.GetTotalNumHs(),
-        atom.GetFormalCharge(),
-        isotope,
-        int(atom.IsInRing()),
-    )
+    element, degree, hydrogens = atom.GetAtomicNum(), atom.GetTotalDegree(), atom.GetTotalNumHs()
+    return element, degree, hydrogens, atom.GetFormalCharge(), atom.GetIsotope(), int(atom.IsInRing())
 
 
 def _join(parts: list[FlatGraphs]) -> FlatGraphs:

@@ -71,8 +71,10 @@ def _fit_logistic(rows: np.ndarray, values: np.ndarray):
     inner = np.arange(len(rows)) % 5 == 0
     strength = LOGISTIC_STRENGTHS[0]
     if len(np.unique(values[~inner])) > 1:
-        right = {c: (_logistic(c, rows[~inner], values[~inner]).predict(rows[inner]) == values[inner]).mean() for c in
-                 LOGISTIC_STRENGTHS}
+        right = {
+            c: (_logistic(c, rows[~inner], values[~inner]).predict(rows[inner]) == values[inner]).mean()
+            for c in LOGISTIC_STRENGTHS
+        }
         strength = max(right, key=right.get)  # the strongest penalty on ties
     model = _logistic(strength, rows, values)
 

@@ -38,7 +38,9 @@ def read_tu(folder: Path, name: str, card: Card) -> tuple[FlatGraphs, pd.DataFra
     outside = (edges < 0) | (edges >= len(graph))
     if outside.any():
         row = int(np.flatnonzero(outside.any(axis=1))[0])
-        raise ValueError(f"{name}_A.txt: line {row + 1}: expected nodes 1 to {len(graph)}, found {_pair(edges[row] + 1)}")
+        raise ValueError(
+            f"{name}_A.txt: line {row + 1}: expected nodes 1 to {len(graph)}, found {_pair(edges[row] + 1)}"
+        )
     apart = graph[edges[:, 0]] != graph[edges[:, 1]]
     if apart.any():
         row = int(np.flatnonzero(apart)[0])

@@ -14,7 +14,9 @@ class Settings:
 
     # data
     train_graphs: int = setting("graphs to pre-train on, 0 = all", unit="graphs", data=True, cost=True, at_least=0)
-    validation_share: float = setting("share of graphs for selection, if no split is given", data=True, above=0, below=1)
+    validation_share: float = setting(
+        "share of graphs for selection, if no split is given", data=True, above=0, below=1
+    )
     test_share: float = setting("share of graphs for retrieval at the end, if no split", data=True, above=0, below=1)
     held_out_graphs: int = setting(
         "at most so many validation graphs, and test graphs, 0 = all", data=True, cost=True, at_least=0
@@ -72,7 +74,9 @@ class Settings:
                 f"validation_share + test_share: expected less than 1, found {self.validation_share + self.test_share:g}"
             )
         if self.encoder != "gine" and self.epochs:
-            raise ValueError(f"epochs: expected 0 for encoder {self.encoder!r}, which is not trained, found {self.epochs}")
+            raise ValueError(
+                f"epochs: expected 0 for encoder {self.encoder!r}, which is not trained, found {self.epochs}"
+            )
 
     @property
     def hidden_width(self) -> int:

@@ -1,0 +1,132 @@
+"""Probes and evaluation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from flat_samples import arrays, random_graphs, settings, triangle_path_dot
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from rematch.studies.graph_embeddings.evaluate import evaluate
+from rematch.studies.graph_embeddings.features import circular_fingerprint, counts, without_edges
+from rematch.studies.graph_embeddings.probes import RIDGE_PENALTIES, fold_auc, probe, r2
+from rematch.studies.graph_embeddings.train import learner
+
+CPU = torch.device("cpu")
+
+
+def test_data(count=45):
+    graphs = random_graphs(count, 8)
+    size = graphs.node_counts.astype(float)
+    size[3] = np.nan  # a graph without a target is not probed
+    folds = np.arange(count).astype(np.int8) % 3
+    label = np.array(
+        [float((part == 1).sum() > len(part) / 3) for part in np.split(graphs.node_codes, graphs.node_offsets[1:-1])]
+    )
+    return random_graphs(20, 9).arrays("test") | graphs.arrays("probe/sets") | {
+        "task/sets/size/values": size, "task/sets/size/kind": np.array([0], np.uint8), "task/sets/size/folds": folds,
+        "task/sets/label/values": label, "task/sets/label/kind": np.array([1], np.uint8), "task/sets/label/folds": folds,
+    }  # fmt: skip
+
+
+test_data.__test__ = False
+
+
+def scores_of(test=None, **changes):
+    item = settings(**changes)
+    weights = learner(item, arrays(), 1, CPU).weights()
+    return evaluate(item, weights, arrays(), test or test_data(), pd.DataFrame(), CPU)
+
+
+def as_dict(evaluation):
+    return {score.name: score.value for score in evaluation.scores}
+
+
+def test_ridge_probe_equals_a_pipeline_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    rows, folds = generator.normal(size=(60, 5)), np.arange(60) % 4
+    values = rows @ [1, -2, 0, 0, 1] + generator.normal(size=60)
+    ours, changed = probe(rows, rows + 1, values, folds, "regression")
+    for fold in range(4):
+        model = make_pipeline(StandardScaler(), RidgeCV(alphas=RIDGE_PENALTIES)).fit(
+            rows[folds != fold], values[folds != fold]
+        )
+        np.testing.assert_allclose(ours[folds == fold], model.predict(rows[folds == fold]))
+        np.testing.assert_allclose(changed[folds == fold], model.predict(rows[folds == fold] + 1))
+    assert r2(values, ours) > 0.7 and r2(values, np.full(60, values.mean())) == 0
+
+
+def test_logistic_probe_finds_classes_and_no_more_than_chance_in_noise():
+    generator = np.random.default_rng(1)
+    values, folds = np.repeat([2.0, 5.0, 9.0], 40), np.arange(120) % 5
+    rows = generator.normal(size=(120, 4))
+    noise, _ = probe(rows, rows, values, folds, "classification")
+    rows[:, 0] += values
+    found, _ = probe(rows, rows, values, folds, "classification")
+    truth = np.searchsorted([2.0, 5.0, 9.0], values)
+    assert (found.argmax(axis=1) == truth).mean() > 0.85 > 0.5 > (noise.argmax(axis=1) == truth).mean()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_probe_of_one_class_says_so():
+    with pytest.raises(ValueError, match="probe: expected at least 2 classes among 6 training rows, found 1"):
+        probe(np.ones((9, 2)), np.ones((9, 2)), np.ones(9), np.arange(9) % 3, "classification")
+
+
+def test_auc_is_the_mean_over_folds_that_hold_both_classes():
+    truth, scores = np.array([0, 1, 0, 1, 1, 1]), np.array([0.1, 0.2, 0.9, 0.3, 0.5, 0.5])
+    folds = np.array([0, 0, 1, 1, 2, 2])
+    assert fold_auc(truth, scores, folds) == np.mean(
+        [roc_auc_score([0, 1], [0.1, 0.2]), roc_auc_score([0, 1], [0.9, 0.3])]
+    )
+    assert np.isnan(fold_auc(np.ones(6), scores, folds))
+
+
+def test_scores_of_a_learned_encoder():
+    found = as_dict(scores_of())
+    assert found["probe"] == pytest.approx((found["probe_accuracy_label"] + found["probe_r2_size"]) / 2)
+    assert found["probe_r2"] == found["probe_r2_size"] and found["probe_auc"] == found["probe_auc_label"]
+    expected = {"contrastive_loss", "retrieval_at_1", "retrieval_at_10", "retrieval_at_1_dropped", "alignment", "uniformity",
+                "effective_rank", "effective_rank_head", "probe_dropped", "probe_accuracy_dropped", "probe_r2_dropped_size"}  # fmt: skip
+    assert expected <= found.keys() and np.isfinite(list(found.values())).all()
+    assert 1 <= found["effective_rank"] <= 16 and 0 <= found["retrieval_at_1"] <= found["retrieval_at_10"] <= 1
+
+
+def test_predictions_are_paired_by_sample():
+    table = scores_of().predictions
+    assert len(table) == 45 + 44 and table["sample"].is_unique
+    assert table.loc[0, ["sample", "task"]].tolist() == ["sets:0:label", "label"]
+    assert "sets:3:size" not in set(table["sample"])
+    assert set(table.query("task == 'label'")["predicted"]) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("encoder", ["counts", "morgan"])
+def test_baselines_need_no_weights(encoder):
+    found = as_dict(scores_of(encoder=encoder, epochs=0))
+    assert found["probe_r2_size"] > 0.95  # both count nodes
+    assert "contrastive_loss" not in found and 0 <= found["retrieval_at_1"] <= 1
+
+
+def test_evaluation_repeats():
+    assert scores_of().scores == scores_of().scores
+
+
+def test_counts_and_fingerprint_by_hand():
+    graphs = triangle_path_dot()
+    assert counts(graphs).tolist() == [[3, 3, 1], [2, 1, 0.5], [1, 0, 0]]
+    rows = circular_fingerprint(graphs, radius=0, bins=64)
+    assert rows.sum(axis=1).tolist() == [3, 2, 1] and rows[0].max() == 2  # two nodes of the triangle share a label
+
+
+def test_dropping_edges_keeps_nodes_and_edge_rows():
+    graphs = random_graphs(50, 2)
+    fewer = without_edges(graphs, 0.5, np.random.default_rng(0))
+    assert np.array_equal(fewer.node_offsets, graphs.node_offsets) and len(fewer.edges) < len(graphs.edges)
+    for g in range(50):
+        one, other = (item.select(np.array([g])) for item in (graphs, fewer))
+        pairs = [set(map(tuple, np.column_stack([i.edges, i.edge_codes]).tolist())) for i in (one, other)]
+        assert pairs[1] <= pairs[0]
+    assert without_edges(graphs, 0.0, np.random.default_rng(0)).edges.shape == graphs.edges.shape
