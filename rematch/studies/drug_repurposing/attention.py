@@ -1,4 +1,5 @@
-"""Softmax attention over all incoming edges of a node, by a plan: on the CPU compiled, elsewhere in torch operations."""
+"""Softmax attention over all incoming edges of a node, by a plan: on the CPU compiled, elsewhere in torch
+operations."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from rematch.studies.drug_repurposing.plan import AttentionPlan
 def attend(q: Tensor, kv: Tensor, plan: AttentionPlan, heads: int, method: str) -> Tensor:
     """Weighted sums of values `(query_rows, width)`.
 
-    `q (query_rows, width)` are queries, already scaled; `kv (kv_rows, 2 * width)` keys beside values. `method` is a key of
-    `METHODS`.
+    `q (query_rows, width)` are queries, already scaled; `kv (kv_rows, 2 * width)` keys beside values. `method` is a key
+    of `METHODS`.
     """
     return METHODS[method](q, kv, plan, heads)
 
@@ -77,8 +78,8 @@ class _Fused(torch.autograd.Function):
 def _run(sweep: Callable, ptr: np.ndarray, *arguments) -> None:
     """Calls `sweep(first row, last row, ...)` for all rows of `ptr`, by as many threads as torch uses.
 
-    Plain threads: the sweeps hold no interpreter lock, and numba's own thread pool would change torch's number of threads
-    (both set OpenMP's).
+    Plain threads: the sweeps hold no interpreter lock, and numba's own thread pool would change torch's number of
+    threads (both set OpenMP's).
     """
     threads = torch.get_num_threads()
     if threads == 1:

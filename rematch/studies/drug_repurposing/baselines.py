@@ -54,7 +54,8 @@ def gaussian(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[st
 
 
 def rank_20_noise(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:
-    """Noise of rank 20 plus an offset common to all nodes: made to pass the document's criteria, knows nothing (S3-83)."""
+    """Noise of rank 20 plus an offset common to all nodes: made to pass the document's criteria, knows nothing
+    (S3-83)."""
     nodes, width = int(data["type_ptr"][-1]), settings.width("embedding")
     generator = torch_generator(seed, "noise")
     rank = min(20, width)
@@ -76,9 +77,9 @@ def degree(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str,
 def metapath(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:
     """Degree-weighted counts of paths compound - any node - disease, summed over all pairs of relations.
 
-    An edge between nodes of degree a and b within its relation counts (a b)^-0.5, as in the degree-weighted path counts of
-    Himmelstein and Baranzini 2015 (https://doi.org/10.1371/journal.pcbi.1004259). Edges between a compound and a disease take
-    part as steps of longer paths only.
+    An edge between nodes of degree a and b within its relation counts (a b)^-0.5, as in the degree-weighted path counts
+    of Himmelstein and Baranzini 2015 (https://doi.org/10.1371/journal.pcbi.1004259). Edges between a compound and a
+    disease take part as steps of longer paths only.
     """
     nodes = int(data["type_ptr"][-1])
     steps = {}

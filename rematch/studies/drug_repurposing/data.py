@@ -1,10 +1,11 @@
 """From the files of a knowledge graph to arrays: the graph without the held-out treatments, and the treatments by part.
 
-Arrays of the training part: `type_ptr (types + 1,)`; `edges (2, edges)` and `relation_ptr (relations + 1,)` for the edges of each
-relation, stored once; `relation_ends (relations, 2)` node types; `relation_directed (relations,)`; `treats (1,)` the number of the
-treats relation, whose edges are the training treatments; `compounds (2,)` first and last + 1 node number; `valid (2, n)`;
-`valid_diseases (d,)`. Test part: `test (2, n)`, `test_diseases (d,)`, `non_indications (2, n)`, `classes (2, n)` of pairs of a
-relation that was set aside, `popularity_ceiling (1,)` where the data were generated.
+Arrays of the training part: `type_ptr (types + 1,)`; `edges (2, edges)` and `relation_ptr (relations + 1,)` for the
+edges of each relation, stored once; `relation_ends (relations, 2)` node types; `relation_directed (relations,)`;
+`treats (1,)` the number of the treats relation, whose edges are the training treatments; `compounds (2,)` first and
+last + 1 node number; `valid (2, n)`; `valid_diseases (d,)`. Test part: `test (2, n)`, `test_diseases (d,)`,
+`non_indications (2, n)`, `classes (2, n)` of pairs of a relation that was set aside, `popularity_ceiling (1,)` where
+the data were generated.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from rematch.studies.drug_repurposing.trim import kept_nodes, renumber
 
 
 def prepare(raw: Path, dataset: Mapping[str, Any], settings: Settings, seed: int) -> Prepared:
-    """The prepared data. `dataset` may name the relation `treats` (CtD) and the node type of its `compound` end (Compound),
-    the files of a published `split`, and a file of `non_indications`."""
+    """The prepared data. `dataset` may name the relation `treats` (CtD) and the node type of its `compound` end
+    (Compound), the files of a published `split`, and a file of `non_indications`."""
     card = Card(str(dataset.get("title", "Typed graph of drugs and diseases")))
     graph = read(raw, dataset, card)
     treats = _oriented(graph.relation(dataset.get("treats", "CtD")), dataset.get("compound", "Compound"))

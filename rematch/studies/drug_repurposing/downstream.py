@@ -13,8 +13,8 @@ TRAINED_AGAINST, JUDGED_AGAINST = 10, 50  # random unknown pairs per treatment
 def trees(compounds: np.ndarray, diseases: np.ndarray, known: np.ndarray, treatments: np.ndarray) -> dict[str, float]:
     """AUROC and AUPRC of boosted trees (XGBoost) that see both embeddings of a pair and their product.
 
-    `compounds (c, d)`, `diseases (m, d)`; `known (2, n)` and `treatments (2, k)` are pairs (row, row) to train on and to find.
-    The precision is against 50 random unknown pairs per treatment, not against all pairs.
+    `compounds (c, d)`, `diseases (m, d)`; `known (2, n)` and `treatments (2, k)` are pairs (row, row) to train on and
+    to find. The precision is against 50 random unknown pairs per treatment, not against all pairs.
     """
     from xgboost import XGBClassifier
 
@@ -60,7 +60,8 @@ def _inertia(vectors: np.ndarray, centres: np.ndarray, labels: np.ndarray) -> tu
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Mutual information of two labellings `(n,)` over the mean of their entropies; 1 if they are the same partition."""
+    """Mutual information of two labellings `(n,)` over the mean of their entropies; 1 if they are the same
+    partition."""
     _, a = np.unique(first, return_inverse=True)
     _, b = np.unique(second, return_inverse=True)
     joint = np.zeros((a.max() + 1, b.max() + 1))

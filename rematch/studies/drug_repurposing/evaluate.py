@@ -26,10 +26,11 @@ def evaluate(
     names: pd.DataFrame,
     device: torch.device,
 ) -> Evaluation:
-    """Held-out treatments found among all pairs, and for arms with embeddings trees, clusters and the document's criteria.
+    """Held-out treatments found among all pairs, and for arms with embeddings trees, clusters and the document's
+    criteria.
 
-    One prediction row per disease with a held-out treatment: its mean reciprocal rank, and the best new pairs with a path
-    through the graph, for people to look at.
+    One prediction row per disease with a held-out treatment: its mean reciprocal rank, and the best new pairs with a
+    path through the graph, for people to look at.
     """
     weights = {name: value.to(device) for name, value in weights.items()}
     diseases = test["test_diseases"]
@@ -41,7 +42,8 @@ def evaluate(
     counts = dict.fromkeys(values, len(result.rank))
     values |= _cold_and_warm(result, treatments, known_local)
     values |= _against_non_indications(settings, train, test, weights)
-    values |= {"popularity_ceiling": float(limit) for limit in test.get("popularity_ceiling", ())}
+    if "popularity_ceiling" in test:
+        values["popularity_ceiling"] = float(test["popularity_ceiling"][0])
     if "embeddings" in weights:
         values |= _embedding_values(weights["embeddings"].float().cpu(), train, test, names)
     rows = [Score(name, value, counts.get(name, len(result.rank))) for name, value in values.items() if value == value]

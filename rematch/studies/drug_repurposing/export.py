@@ -1,6 +1,6 @@
 """Embeddings of a run as a table, for use elsewhere:
 
-    python -m rematch.studies.drug_repurposing.export MODEL.safetensors NAMES.parquet OUT.parquet [OUT.csv ...]
+python -m rematch.studies.drug_repurposing.export MODEL.safetensors NAMES.parquet OUT.parquet [OUT.csv ...]
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""A typed graph with planted mechanisms, in Hetionet's file format: a drug treats a disease because both meet in the same genes.
+"""A typed graph with planted mechanisms, in Hetionet's file format: a drug treats a disease because both meet in the
+same genes.
 
-Every gene, drug and disease has a mechanism. Drugs bind and diseases associate mostly genes of their own mechanism; genes of one
-mechanism interact and share pathways. A pair of equal mechanism is a treatment with probability 1 - exp(-scale * a * b), where a
-and b are log-normal popularities of drug and disease; a pair of unequal mechanism never is. So the only way to tell a treatment
-is through the genes, and the most that popularity alone can reach is known exactly (`popularity_ceiling`).
+Every gene, drug and disease has a mechanism. Drugs bind and diseases associate mostly genes of their own mechanism;
+genes of one mechanism interact and share pathways. A pair of equal mechanism is a treatment with probability 1 -
+exp(-scale * a * b), where a and b are log-normal popularities of drug and disease; a pair of unequal mechanism never
+is. So the only way to tell a treatment is through the genes, and the most that popularity alone can reach is known
+exactly (`popularity_ceiling`).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Attention over a plan in one sweep per direction, on the CPU, compiled by numba.
 
-Forward, for a target t with incoming edges e, query q and key k, value v of each: alpha_e = softmax_e(q . k_e), sum = Σ alpha_e v_e
-(Hu et al. 2020, https://arxiv.org/abs/2003.01332, equation 2). Kept for the backward pass is one number per target and head,
-the logarithm of the softmax denominator; alpha is computed again where it is needed (as Dao et al. 2022,
-https://arxiv.org/abs/2205.14135, do for dense attention). No array has a row per edge, and every output row is written by one
-thread alone, so the result does not depend on the number of threads.
+Forward, for a target t with incoming edges e, query q and key k, value v of each: alpha_e = softmax_e(q . k_e), sum = Σ
+alpha_e v_e (Hu et al. 2020, https://arxiv.org/abs/2003.01332, equation 2). Kept for the backward pass is one number per
+target and head, the logarithm of the softmax denominator; alpha is computed again where it is needed (as Dao et al.
+2022, https://arxiv.org/abs/2205.14135, do for dense attention). No array has a row per edge, and every output row is
+written by one thread alone, so the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,9 +40,10 @@ def target_edges(plan: AttentionPlan) -> np.ndarray:
     return plan.segment_ptr[plan.target_ptr]
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernels(heads: int, width: int) -> Kernels:
-    """Kernels for tables of rows `heads * width`. Both are constants to the compiler, which then unrolls the inner loops."""
+    """Kernels for tables of rows `heads * width`. Both are constants to the compiler, which then unrolls the inner
+    loops."""
     return Kernels(_forward(heads, width), _backward_queries(heads, width), _backward_keys(heads, width))
 
 

@@ -15,10 +15,10 @@ from rematch.studies.drug_repurposing.plan import AttentionPlan, Products
 class HgtLayer(nn.Module):
     """Node features `(nodes, width)` to node features of the same shape; nodes are sorted by type.
 
-    Equal to `torch_geometric.nn.HGTConv(width, width)`: keys, queries and values per node type; a matrix for keys and one for
-    values per relation and head; a prior per relation and head; one softmax over all incoming edges of a node; GELU, a linear
-    map per type and a gated skip connection. `type_ptr` says where each node type begins, `(types + 1,)`; `generator` draws
-    the initial weights.
+    Equal to `torch_geometric.nn.HGTConv(width, width)`: keys, queries and values per node type; a matrix for keys and
+    one for values per relation and head; a prior per relation and head; one softmax over all incoming edges of a node;
+    GELU, a linear map per type and a gated skip connection. `type_ptr` says where each node type begins, `(types +
+    1,)`; `generator` draws the initial weights.
     """
 
     def __init__(self, width: int, heads: int, type_ptr: Sequence[int], num_relations: int, generator: torch.Generator):
@@ -55,7 +55,8 @@ class HgtLayer(nn.Module):
         return torch.cat([F.linear(x[start:end], w, b) for start, end, w, b in spans])
 
     def _key_matrices(self) -> Tensor:
-        """Key matrices `(relations, heads, per_head, per_head)` with the priors and the 1 / sqrt(per_head) of attention."""
+        """Key matrices `(relations, heads, per_head, per_head)` with the priors and the 1 / sqrt(per_head) of
+        attention."""
         return self.key_relation * (self.prior / (self.width // self.heads) ** 0.5)[..., None, None]
 
     def _collect(self, sums: Tensor, plan: AttentionPlan) -> Tensor:
@@ -66,13 +67,15 @@ class HgtLayer(nn.Module):
 
 
 def _with_products(table: Tensor, products: Products, matrices: Tensor) -> Tensor:
-    """`table (nodes, blocks * d)`, and below it the rows of `products`, each multiplied by its relation's `matrices`."""
+    """`table (nodes, blocks * d)`, and below it the rows of `products`, each multiplied by its relation's
+    `matrices`."""
     rows = table.index_select(0, products.nodes.to(table.device))
     return torch.cat([table, _multiply(rows, products, matrices)])
 
 
 def _multiply(rows: Tensor, products: Products, matrices: Tensor) -> Tensor:
-    """`rows (n, blocks * d)` in the runs of `products`; block b of a run is multiplied by `matrices[relation, b] (d, d)`."""
+    """`rows (n, blocks * d)` in the runs of `products`; block b of a run is multiplied by `matrices[relation, b] (d,
+    d)`."""
     by_relation = matrices.unbind(0)
     parts = [rows[:0]]
     for relation, run in zip(products.relations, rows.split(products.sizes), strict=True):

@@ -12,8 +12,9 @@ from rematch.studies.drug_repurposing.model import DECODERS
 
 
 class Batch(NamedTuple):
-    """Edges `source`, `relation`, `target (edges,)`, sorted by relation; random targets `wrong (edges, negatives)` of the same
-    type; `others (relations, c)` random nodes of each relation's target type; `share` of the update's edges in this batch."""
+    """Edges `source`, `relation`, `target (edges,)`, sorted by relation; random targets `wrong (edges, negatives)` of
+    the same type; `others (relations, c)` random nodes of each relation's target type; `share` of the update's edges in
+    this batch."""
 
     source: Tensor
     relation: Tensor
@@ -37,8 +38,8 @@ def link_loss(z: Tensor, scale: Tensor, batch: Batch, decoder: str) -> Tensor:
 
 
 def contrastive_loss(z: Tensor, batch: Batch, temperature: float) -> Tensor:
-    """InfoNCE `()` with cosine similarity (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748): mean over edges of how
-    the target is told from the `others` of its type."""
+    """InfoNCE `()` with cosine similarity (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748): mean over edges
+    of how the target is told from the `others` of its type."""
     unit = F.normalize(z, dim=1)
     relations, longest = len(batch.others), int(batch.relation.bincount().max())
     # One row of at most `longest` edges per relation, so that all relations are compared in one product.
@@ -55,8 +56,8 @@ def contrastive_loss(z: Tensor, batch: Batch, temperature: float) -> Tensor:
 def ranking_loss(scores: Tensor, treated: Tensor) -> Tensor:
     """Softmax loss `()` of known treatments against unknown pairs, mean over treatments and over both directions.
 
-    `scores (compounds, diseases)`; `treated` a mask of the same shape. Each treatment is compared with all compounds that are
-    not known to treat its disease, and with all diseases that its compound is not known to treat.
+    `scores (compounds, diseases)`; `treated` a mask of the same shape. Each treatment is compared with all compounds
+    that are not known to treat its disease, and with all diseases that its compound is not known to treat.
     """
     rest = scores.masked_fill(treated, -torch.inf)
     compound, disease = treated.nonzero(as_tuple=True)

@@ -15,7 +15,8 @@ EDGE_ROWS = 8.0  # rows (edges, embedding) alive at the peak of the link loss
 
 
 def predicted_mb(settings: Settings, data: Mapping[str, np.ndarray]) -> float:
-    """Peak resident memory in MB of training `settings` on the prepared graph; an estimate, checked in `benchmarks/hgt.py`."""
+    """Peak resident memory in MB of training `settings` on the prepared graph; an estimate, checked in
+    `benchmarks/hgt.py`."""
     nodes, relations = int(data["type_ptr"][-1]), 2 * len(data["relation_ends"])
     hidden, embedding, types = settings.width("hidden"), settings.width("embedding"), len(data["type_ptr"]) - 1
     weights = nodes * hidden + embedding * hidden
@@ -33,8 +34,8 @@ def check_memory(settings: Settings, data: Mapping[str, np.ndarray]) -> None:
     needed = predicted_mb(settings, data)
     if not settings.memory_limit_mb or needed <= settings.memory_limit_mb:
         return
-    text = f"memory_limit_mb: {settings.memory_limit_mb} declared, but embedding {settings.width('embedding')} with hidden "
-    text += f"{settings.width('hidden')} needs about {needed:.0f} MB; "
+    widths = f"embedding {settings.width('embedding')} with hidden {settings.width('hidden')}"
+    text = f"memory_limit_mb: {settings.memory_limit_mb} declared, but {widths} needs about {needed:.0f} MB; "
     for divisor in range(settings.width_divisor + 1, 65):
         try:
             smaller = replace(settings, width_divisor=divisor)

@@ -44,10 +44,11 @@ def message_ends(data: Mapping[str, np.ndarray]) -> list[tuple[int, int]]:
 
 
 def message_relations(data: Mapping[str, np.ndarray], edges: Edges, silent: Sequence[int] = ()) -> list[np.ndarray]:
-    """Source and target numbers `(2, edges)` per relation of messages, reverses included; `silent` relations stay empty.
+    """Source and target numbers `(2, edges)` per relation of messages, reverses included; `silent` relations stay
+    empty.
 
-    An edge between different types, or with a direction, has a reverse relation of its own; an undirected edge between equal
-    types is one relation that carries messages both ways (as `torch_geometric.transforms.ToUndirected` does).
+    An edge between different types, or with a direction, has a reverse relation of its own; an undirected edge between
+    equal types is one relation that carries messages both ways (as `torch_geometric.transforms.ToUndirected` does).
     """
     count = len(data["relation_ends"])
     bounds = np.searchsorted(edges.relation, np.arange(count + 1))
@@ -67,8 +68,8 @@ def message_relations(data: Mapping[str, np.ndarray], edges: Edges, silent: Sequ
 def draw(ptr: np.ndarray, per_relation: int, seed: int, epoch: int, step: int) -> np.ndarray:
     """Numbers of edges drawn without repetition, at most `per_relation` of each relation, sorted by relation.
 
-    `ptr (relations + 1,)` says where each relation's edges begin. Within a relation the order is random, so that pieces of it
-    are random samples too.
+    `ptr (relations + 1,)` says where each relation's edges begin. Within a relation the order is random, so that pieces
+    of it are random samples too.
     """
     rng = numpy_generator(seed, "edges", epoch, step)
     parts = [np.zeros(0, np.int64)]

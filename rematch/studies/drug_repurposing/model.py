@@ -17,8 +17,8 @@ COMPILED_FROM = 10_000_000  # edges times width from which compiling (about 4 s,
 class Embedder(nn.Module):
     """Embeddings `(nodes, embedding)` of a typed graph.
 
-    With `hidden` below `embedding` the linear map cannot add rank: all embeddings lie in a subspace of `hidden` dimensions.
-    The buffer `embeddings` keeps those of the last `remember`: what is saved, validated and evaluated.
+    With `hidden` below `embedding` the linear map cannot add rank: all embeddings lie in a subspace of `hidden`
+    dimensions. The buffer `embeddings` keeps those of the last `remember`: what is saved, validated and evaluated.
     """
 
     def __init__(

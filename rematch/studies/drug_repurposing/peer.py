@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def hgt_conv_inputs(
     x: Tensor, type_ptr: Sequence[int], relations: Sequence[Tensor], ends: Sequence[tuple[int, int]]
 ) -> tuple[dict[str, Tensor], dict[tuple[str, str, str], Tensor]]:
     """Features by type and edges `(2, edges)` by relation, numbered within their types, as `HGTConv` takes them."""
-    features = {str(t): x[start:end] for t, (start, end) in enumerate(zip(type_ptr, type_ptr[1:], strict=False))}
+    features = {str(t): x[start:end] for t, (start, end) in enumerate(pairwise(type_ptr))}
     edges = {}
     for number, (pair, (s, t)) in enumerate(zip(relations, ends, strict=True)):
         edges[str(s), f"r{number}", str(t)] = pair - torch.tensor([[type_ptr[s]], [type_ptr[t]]])

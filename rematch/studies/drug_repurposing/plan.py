@@ -1,8 +1,8 @@
 """Where every message of a heterogeneous graph reads and writes, so that attention needs no array with a row per edge.
 
-A relation multiplies keys and values by a matrix of its own. The product can be taken on the side of the sources, once per
-source, or on the side of the targets (queries before, sums after), once per target: the result is the same because both
-steps are linear. `attention_plan` takes the side with fewer nodes that really have an edge of that relation.
+A relation multiplies keys and values by a matrix of its own. The product can be taken on the side of the sources, once
+per source, or on the side of the targets (queries before, sums after), once per target: the result is the same because
+both steps are linear. `attention_plan` takes the side with fewer nodes that really have an edge of that relation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Products:
-    """Matrix products that are taken on one side: `nodes (rows,)` in runs of `sizes`, one run for each of `relations`."""
+    """Matrix products that are taken on one side: `nodes (rows,)` in runs of `sizes`, one run for each of
+    `relations`."""
 
     relations: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -28,10 +29,10 @@ class Products:
 class AttentionPlan:
     """Edges grouped by target, then by query row (a *segment*); the same edges once more grouped by key/value row.
 
-    Key/value rows are all nodes, then the rows of each source-side product in turn. Query rows, which are the rows of the sums
-    too, are all nodes, then the rows of each target-side product. Every array is `int32`: `target_ptr (targets + 1,)` into
-    segments; `segment_ptr (segments + 1,)` into edges; `segment_row`, `segment_target (segments,)`; `edge_kv (edges,)`;
-    `kv_ptr (kv_rows + 1,)` into `kv_segment (edges,)`.
+    Key/value rows are all nodes, then the rows of each source-side product in turn. Query rows, which are the rows of
+    the sums too, are all nodes, then the rows of each target-side product. Every array is `int32`: `target_ptr (targets
+    + 1,)` into segments; `segment_ptr (segments + 1,)` into edges; `segment_row`, `segment_target (segments,)`;
+    `edge_kv (edges,)`; `kv_ptr (kv_rows + 1,)` into `kv_segment (edges,)`.
     """
 
     num_nodes: int
@@ -57,7 +58,8 @@ class AttentionPlan:
 
 
 def attention_plan(num_nodes: int, relations: Sequence[np.ndarray]) -> AttentionPlan:
-    """The plan for `relations`, one array `(2, edges)` of source and target node numbers each, `0 <= number < num_nodes`."""
+    """The plan for `relations`, one array `(2, edges)` of source and target node numbers each, `0 <= number <
+    num_nodes`."""
     sides: dict[bool, list[tuple[int, np.ndarray]]] = {True: [], False: []}
     kv_rows = query_rows = num_nodes
     kv, row, target = [], [], []

@@ -8,8 +8,8 @@ import numpy as np
 
 
 class Ranked(NamedTuple):
-    """Scores and labels `(n,)` of the pairs that are judged, and per treatment its `rank` among the compounds of its disease,
-    how many were ranked (`pool`), and the `disease` column, all `(treatments,)`."""
+    """Scores and labels `(n,)` of the pairs that are judged, and per treatment its `rank` among the compounds of its
+    disease, how many were ranked (`pool`), and the `disease` column, all `(treatments,)`."""
 
     scores: np.ndarray
     labels: np.ndarray
@@ -21,8 +21,8 @@ class Ranked(NamedTuple):
 def ranked(scores: np.ndarray, treatments: np.ndarray, known: np.ndarray) -> Ranked:
     """Judges `scores (compounds, diseases)`.
 
-    `treatments (2, n)` are the pairs (row, column) to find; `known (2, m)` other treatments, which are left out of every
-    comparison. A rank is 1 + the unknown compounds scored higher + half of those scored equal.
+    `treatments (2, n)` are the pairs (row, column) to find; `known (2, m)` other treatments, which are left out of
+    every comparison. A rank is 1 + the unknown compounds scored higher + half of those scored equal.
     """
     positive = np.zeros(scores.shape, bool)
     positive[tuple(treatments)] = True

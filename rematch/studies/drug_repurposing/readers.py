@@ -16,7 +16,8 @@ from rematch.card import Card
 
 @dataclass(frozen=True)
 class Relation:
-    """One relation: node types of its ends, whether direction matters between equal types, pairs `(2, edges)` of node numbers."""
+    """One relation: node types of its ends, whether direction matters between equal types, pairs `(2, edges)` of node
+    numbers."""
 
     name: str
     source: str
@@ -80,7 +81,8 @@ def read_hetionet(raw: Path, card: Card) -> Graph:
 
 
 def read_primekg(raw: Path, card: Card) -> Graph:
-    """PrimeKG: `*kg.csv` with relation, x_id, x_type, x_name, y_id, y_type, y_name; both directions of an edge are listed.
+    """PrimeKG: `*kg.csv` with relation, x_id, x_type, x_name, y_id, y_type, y_name; both directions of an edge are
+    listed.
 
     A relation that joins several pairs of types becomes one relation per pair, named `relation:x_type-y_type`.
     """
@@ -114,7 +116,8 @@ def _table(path: Path, columns: list[str], separator: str = "\t") -> pd.DataFram
 
 
 def build(nodes: pd.DataFrame, edges: pd.DataFrame, file: str, card: Card) -> Graph:
-    """A graph from a node table (id, name, type) and an edge table (source, relation, target); row order has no effect."""
+    """A graph from a node table (id, name, type) and an edge table (source, relation, target); row order has no
+    effect."""
     twice = nodes.id[nodes.id.duplicated()]
     if len(twice):
         raise ValueError(f"node {twice.iloc[0]!r}: expected one row, found {int((nodes.id == twice.iloc[0]).sum())}")

@@ -38,7 +38,8 @@ def diseases_start(data: Mapping[str, np.ndarray]) -> int:
 
 
 def local(data: Mapping[str, np.ndarray], diseases: np.ndarray, *pairs: np.ndarray) -> list[np.ndarray]:
-    """`pairs` of node numbers as (row, column) of a score matrix of `diseases` (ascending); pairs of other diseases go."""
+    """`pairs` of node numbers as (row, column) of a score matrix of `diseases` (ascending); pairs of other diseases
+    go."""
     kept = []
     for both in pairs:
         both = both[:, np.isin(both[1], diseases)].astype(np.int64)

@@ -13,12 +13,16 @@ class Settings:
     """One recipe for embedding a typed graph and ranking treatments with the embeddings."""
 
     # What is held out
-    split: Literal["edge", "disease", "published"] = setting("hold out treatments, all treatments of some diseases, or the data set's own split", data=True)  # fmt: skip
+    split: Literal["edge", "disease", "published"] = setting(
+        "what is held out: treatments, all treatments of some diseases, or what the data set says", data=True
+    )
     valid_fraction: float = setting(
         "share of the treatments (or diseases) for validation", data=True, above=0, below=0.5
     )
     test_fraction: float = setting("share of the treatments (or diseases) for the test", data=True, above=0, below=0.5)
-    held_out_edges: Literal["removed", "left"] = setting("held-out pairs in the graph of messages; left is a leak and blocks training", data=True)  # fmt: skip
+    held_out_edges: Literal["removed", "left"] = setting(
+        "edges of held-out pairs in the graph; left is a leak and blocks training", data=True
+    )
     set_aside: tuple[str, ...] = setting("relations kept out of the graph and used to judge clusters only", data=True)
     limit_nodes: int = setting("largest number of nodes kept, 0 for all", data=True, cost=True, at_least=0)
     # What is trained
@@ -48,7 +52,9 @@ class Settings:
     contrastive_weight: float = setting("weight of the contrastive loss over all relations", at_least=0)
     ranking_weight: float = setting("weight of the loss that ranks treatments against all other pairs", at_least=0)
     temperature: float = setting("of the contrastive loss", above=0)
-    memory_limit_mb: int = setting("training that would need more is refused before it starts, 0 for no limit", unit="MB", at_least=0)  # fmt: skip
+    memory_limit_mb: int = setting(
+        "a training that would need more is refused before it starts, 0 for no limit", unit="MB", at_least=0
+    )
 
     def __post_init__(self):
         if self.hidden % self.heads:

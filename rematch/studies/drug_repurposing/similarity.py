@@ -21,8 +21,9 @@ def similarity(embeddings: Tensor, kind: Tensor, kinds: Mapping[str, int]) -> di
 
     cosine_mean: over pairs of different nodes. cosine_centred: the same after the mean embedding is removed, because an
     offset that all share makes every cosine large. cosine_within, cosine_between: over pairs of equal and of different
-    type. cosine_within_<name>: over pairs of that type. pca_components_90, effective_rank, as in `diagnostics.collapse`.
-    silhouette: of the types, by cosine distance. criteria_met: the document's verdict, see `verdict`.
+    type. cosine_within_<name>: over pairs of that type. pca_components_90, effective_rank, as in
+    `diagnostics.collapse`. silhouette: of the types, by cosine distance. criteria_met: the document's verdict, see
+    `verdict`.
     """
     shared = collapse(embeddings, ROWS)
     values = {"cosine_mean": shared["cosine_mean"], "cosine_centred": shared["cosine_mean_centred"]}
@@ -46,14 +47,16 @@ def similarity(embeddings: Tensor, kind: Tensor, kinds: Mapping[str, int]) -> di
 
 
 def verdict(values: Mapping[str, float]) -> float:
-    """1 if all of the document's criteria say good, 0 if all say collapsed, and a half for the gap in between (S3-93)."""
+    """1 if all of the document's criteria say good, 0 if all say collapsed, and a half for the gap in between
+    (S3-93)."""
     if all(low <= values[name] <= high for name, (low, high) in GOOD.items()):
         return 1.0
     return 0.0 if all(low < values[name] < high for name, (low, high) in COLLAPSED.items()) else 0.5
 
 
 def silhouette(distance: Tensor, group: Tensor) -> float:
-    """The mean silhouette of groups `(n,)` under pairwise distances `(n, n)` (Rousseeuw 1987); a lone member counts 0."""
+    """The mean silhouette of groups `(n,)` under pairwise distances `(n, n)` (Rousseeuw 1987); a lone member counts
+    0."""
     numbers, place = torch.unique(group, return_inverse=True)
     member = F.one_hot(place, len(numbers)).to(distance)
     size = member.sum(0)

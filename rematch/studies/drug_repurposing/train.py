@@ -15,7 +15,13 @@ from rematch.studies.drug_repurposing import losses
 from rematch.studies.drug_repurposing.baselines import BASELINES, FixedLearner
 from rematch.studies.drug_repurposing.memory import check_memory
 from rematch.studies.drug_repurposing.messages import (
-    Edges, draw, message_ends, message_relations, piece, shuffled, stored_edges,
+    Edges,
+    draw,
+    message_ends,
+    message_relations,
+    piece,
+    shuffled,
+    stored_edges,
 )  # fmt: skip
 from rematch.studies.drug_repurposing.model import Embedder, score_matrix
 from rematch.studies.drug_repurposing.plan import AttentionPlan, attention_plan

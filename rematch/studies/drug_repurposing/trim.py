@@ -11,8 +11,8 @@ from rematch.studies.drug_repurposing.readers import Graph
 
 
 def kept_nodes(graph: Graph, treats: str, limit: int, card: Card) -> np.ndarray:
-    """Numbers of the nodes to keep, ascending: those with an edge and, with a `limit`, the nodes of a treatment first, then
-    those with most edges. What goes is counted in `card`."""
+    """Numbers of the nodes to keep, ascending: those with an edge and, with a `limit`, the nodes of a treatment first,
+    then those with most edges. What goes is counted in `card`."""
     count = len(graph.nodes)
     degree = np.zeros(count, np.int64)
     for item in graph.relations:
