@@ -25,8 +25,7 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GINEConv, global_add_pool
 from torch_geometric.utils import from_smiles
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rematch.arms import arms_of
 from rematch.card import Card
@@ -41,8 +40,12 @@ from rematch.studies.graph_embeddings.settings import Settings
 from rematch.studies.graph_embeddings.train import learner
 from rematch.study import load_study
 
-LINKS = "C CC O N(C) C(=O)N c1ccc(cc1) C1CCN(CC1) S(=O)(=O) C(C)C c1cc(F)cc(c1) C=C C(=O)O c1cnc(nc1) N1CCC(C1) C(Cl)C".split()
-ENDS = "C F Cl O N C#N OC c1ccccc1 c1ccncc1 C1CC1 C(F)(F)F".split()
+ROOT = Path(__file__).resolve().parents[1]
+LINKS = [
+    *("C", "CC", "O", "N(C)", "C(=O)N", "c1ccc(cc1)", "C1CCN(CC1)", "S(=O)(=O)", "C(C)C", "c1cc(F)cc(c1)", "C=C"),
+    *("C(=O)O", "c1cnc(nc1)", "N1CCC(C1)", "C(Cl)C"),
+]
+ENDS = ["C", "F", "Cl", "O", "N", "C#N", "OC", "c1ccccc1", "c1ccncc1", "C1CC1", "C(F)(F)F"]
 
 
 class PyGEncoder(nn.Module):

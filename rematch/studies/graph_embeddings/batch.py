@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rematch.studies.graph_embeddings.flat import FlatGraphs, ranges
+from rematch.studies.graph_embeddings.flat import FlatGraphs
 from rematch.studies.graph_embeddings.settings import Settings
 
 

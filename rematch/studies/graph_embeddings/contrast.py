@@ -17,9 +17,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float, normalis
     if temperature <= 0:
         raise ValueError(f"temperature: expected more than 0, found {temperature:g}")
     if len(first) < 2:
-        raise ValueError(
-            f"contrastive loss: expected at least 2 graphs, found {len(first)}: there is nothing to tell apart"
-        )
+        raise ValueError(f"contrastive loss: expected at least 2 graphs, found {len(first)}: nothing to tell apart")
     if normalise:
         first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
     return LOSSES[negatives](first, second, temperature)
@@ -67,7 +65,7 @@ def alignment(first: Tensor, second: Tensor) -> float:
 
 
 def uniformity(embeddings: Tensor) -> float:
-    """Log of the mean of exp(-2 d^2) over pairs of rows on the unit sphere; 0 if all coincide, lower is more uniform."""
+    """Log of the mean of exp(-2 d^2) over pairs of rows on the unit sphere; 0 if all coincide, lower is more even."""
     return float(torch.pdist(F.normalize(embeddings, dim=1)).square().mul(-2).exp().mean().log())
 
 

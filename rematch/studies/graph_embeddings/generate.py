@@ -1,8 +1,8 @@
 """Generated graphs: four families of base graphs, each with one of five planted motifs, written as TUDataset text.
 
-All motifs have six nodes, seven edges and the same labels in another arrangement, and hang on one more edge; family, motif,
-arrangement of edge labels and size are drawn independently. So counting nodes, edges or labels tells nothing about motif and
-arrangement. Node and edge labels stand for atom and bond types.
+All motifs have six nodes, seven edges and the same labels in another arrangement, and hang on one more edge; family,
+motif, arrangement of edge labels and size are drawn independently. So counting nodes, edges or labels tells nothing
+about motif and arrangement. Node and edge labels stand for atom and bond types.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 
 from rematch.atomic import write_text
 from rematch.streams import numpy_generator
-from rematch.studies.graph_embeddings.flat import ranges
 
 MOTIFS = {  # six nodes, seven edges each; no two alike for one-dimensional Weisfeiler-Leman refinement
     "two-triangles": ((0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (4, 5), (3, 5)),
@@ -82,9 +81,8 @@ def _draw(generator: np.random.Generator, graphs: int, nodes: int) -> dict[str, 
 
 
 def _trees(generator, base: np.ndarray, family: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Parent edges `(sum(base) - graphs, 2)` of all base graphs: node i hangs on a node before it, by the family's rule."""
+    """Parent edges `(sum(base) - graphs, 2)`: a node of a base graph hangs on one before it, by the family's rule."""
     kind = np.repeat(family, base)
-    _, rows = ranges(offsets, np.arange(len(base)))
     graph = np.repeat(np.arange(len(base)), base)
     first = np.concatenate([[0], np.cumsum(base)])[:-1]
     local = np.arange(base.sum()) - first[graph]

@@ -2,9 +2,9 @@
 
     out_i = h_i + sum over neighbours j of relu(h_j + W e_ij)
 
-On the CPU one pass over the edges computes W e_ij once for both directions and keeps h and out in cache, where the usual
-gather, add, relu and scatter write four tensors of edges x width. Measured on one core, 17,780 nodes x 384: forward
-7 ms against 33, backward 10 against 52.
+On the CPU one pass over the edges computes W e_ij once for both directions and keeps h and out in cache, where the
+usual gather, add, relu and scatter write four tensors of edges x width. Measured on one core, 17,780 nodes x 384:
+forward 7 ms against 33, forward and backward together 18 against 85.
 """
 
 from __future__ import annotations

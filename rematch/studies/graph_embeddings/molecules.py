@@ -1,8 +1,8 @@
 """Molecules as flat graphs: RDKit parses and perceives, and hands over whole molecules at a time.
 
 Asking RDKit for every property of every atom costs as much as the parsing. One call returns a hash of each atom's
-(element, degree, hydrogens, charge, isotope, in ring); each new hash is looked up once on one atom that has it. One more
-call returns the matrix of bond orders.
+(element, degree, hydrogens, charge, isotope, in ring); each new hash is looked up once on one atom that has it. One
+more call returns the matrix of bond orders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Readers of graph files: TUDataset text, its one-file form, and SMILES. Each returns flat graphs with raw label values."""
+"""Readers of graph files: TUDataset text and its one-file form. Each returns flat graphs with raw label values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_text(folder: Path, name: str):
 
 
 def read_tu(folder: Path, name: str, card: Card) -> tuple[FlatGraphs, pd.DataFrame]:
-    """Graphs and targets from `<name>_A.txt` and its companions (Morris et al. 2020, https://chrsmrrs.github.io/datasets).
+    """Graphs and targets from `<name>_A.txt` and its companions (Morris et al. 2020, https://chrsmrrs.github.io).
 
     Targets have the columns graph_labels and graph_attributes_0, ... where the files are there. Labels of edges and
     nodes are optional; a file of the wrong length is refused.
@@ -60,25 +60,27 @@ def read_tu_one_file(folder: Path, name: str, card: Card) -> tuple[FlatGraphs, p
     """Graphs and labels from the one-file form: the number of graphs; then per graph `nodes label` and a line
     `tag degree neighbour ...` for each node. It holds no edge labels."""
     with open_text(folder, name) as file:
-        lines = file.read().split("\n")
-    counts, labels, tags, pairs, at, start = [], [], [], [], 1, 0
+        lines = file.read().rstrip("\n").split("\n")
+    counts, labels, tags, pairs, at, start = [], [], [], [], 0, 0
     try:
-        for _ in range(int(lines[0])):
-            nodes, label = map(int, lines[at].split())
-            for i, line in enumerate(lines[at + 1 : at + 1 + nodes]):
-                tag, degree, *neighbours = map(int, line.split())
+        for _ in range(_numbers(lines[0], 1)[0]):
+            at += 1
+            nodes, label = _numbers(lines[at], 2)
+            for i in range(nodes):
+                at += 1
+                tag, degree, *neighbours = _numbers(lines[at], 2)
                 if degree != len(neighbours):
                     raise ValueError(f"expected {degree} neighbours, found {len(neighbours)}")
                 tags.append(tag)
                 pairs.extend((start + i, start + j) for j in neighbours)
             counts.append(nodes)
             labels.append(label)
-            at, start = at + 1 + nodes, start + nodes
-        counts = np.array(counts)
-        if len(tags) != counts.sum():
-            raise ValueError(f"expected {counts.sum()} nodes, found {len(tags)}: is the file truncated?")
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{name}: graph {len(counts) + 1}, near line {at + 1}: {error}") from None
+            start += nodes
+    except IndexError:
+        raise ValueError(f"{name}: expected {lines[0]} graphs, found {len(counts)}: is the file truncated?") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: line {at + 1}: {error}") from None
+    counts = np.array(counts)
     edges = np.array(pairs, np.int64).reshape(-1, 2)
     graph = np.repeat(np.arange(len(counts)), counts)
     none = np.zeros((len(edges), 0), np.int64)
@@ -175,6 +177,16 @@ def _targets(folder: Path, name: str) -> pd.DataFrame:
     if len({len(column) for column in targets.values()}) > 1:
         raise ValueError(f"{name}: expected as many lines in graph_labels as in graph_attributes")
     return pd.DataFrame(targets)
+
+
+def _numbers(line: str, least: int) -> list[int]:
+    try:
+        numbers = [int(word) for word in line.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) < least:
+        raise ValueError(f"expected at least {least} whole numbers, found {line!r:.40}")
+    return numbers
 
 
 def _pair(pair: np.ndarray) -> str:

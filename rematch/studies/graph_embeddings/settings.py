@@ -51,7 +51,7 @@ class Settings:
     # optimiser
     batch_size: int = setting("graphs per step, so 2 x batch - 2 negatives", unit="graphs", at_least=2)
     largest_batch_share: float = setting(
-        "a batch holds at most this share of the training graphs, for small data; 0 = refuse a batch larger than the data",
+        "a batch holds at most this share of the training graphs, for small data; 0 = refuse too large a batch",
         at_least=0,
         at_most=1,
     )
@@ -70,9 +70,8 @@ class Settings:
 
     def __post_init__(self):
         if self.validation_share + self.test_share >= 1:
-            raise ValueError(
-                f"validation_share + test_share: expected less than 1, found {self.validation_share + self.test_share:g}"
-            )
+            held_out = self.validation_share + self.test_share
+            raise ValueError(f"validation_share + test_share: expected less than 1, found {held_out:g}")
         if self.encoder != "gine" and self.epochs:
             raise ValueError(
                 f"epochs: expected 0 for encoder {self.encoder!r}, which is not trained, found {self.epochs}"

@@ -35,7 +35,7 @@ def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: 
     """The learner of one arm.
 
     Selection is by the mean reciprocal rank at which validation graphs are found again by the reference view: the loss
-    moves with temperature, batch and normalisation, so its best value could not be a goal for another arm (S0-43, S0-72).
+    moves with temperature, batch and normalisation, so its best value is no goal for another arm (S0-43, S0-72).
     """
     train, validation = from_arrays(data, "train"), from_arrays(data, "validation")
     batch = batch_graphs(settings, len(train))
@@ -132,7 +132,7 @@ class Task:
             )
 
     def validation(self, model: GraphEncoder, graphs: FlatGraphs) -> dict[str, float]:
-        """The arm's loss, and how well graphs are found again by the reference view, which is comparable across arms."""
+        """The arm's loss, and how well graphs are found again by the reference view, comparable across arms."""
         found = mean_reciprocal_rank(*self.reference_pair(model, graphs))
         return {"loss": self.held_out_loss(model, graphs), "retrieval": found}
 
@@ -155,7 +155,7 @@ class Task:
 
 
 def chunks(count: int, size: int) -> list[np.ndarray]:
-    """The numbers below `count` in parts of almost equal length, each at most `size` (or `size` + 1 to avoid a part of 1)."""
+    """The numbers below `count` in parts of almost equal length, at most `size` (`size` + 1 to avoid a part of 1)."""
     parts = max(1, min(-(-count // size), count // 2))
     return np.array_split(np.arange(count), parts)
 

@@ -29,10 +29,10 @@ def test_columns_equal_rdkit_atom_by_atom():
     assert rows.tolist() == list(range(len(MOLECULES)))
     for i, text in enumerate(MOLECULES):
         molecule = Chem.MolFromSmiles(text)
+        calls = ["AtomicNum", "TotalDegree", "TotalNumHs", "FormalCharge", "Isotope"]
         atoms = [
-            (a.GetAtomicNum(), a.GetTotalDegree(), a.GetTotalNumHs(), a.GetFormalCharge(), a.GetIsotope())
-            + (int(a.IsInRing()), int(a.GetIsAromatic()))
-            for a in molecule.GetAtoms()
+            (*(getattr(atom, f"Get{call}")() for call in calls), int(atom.IsInRing()), int(atom.GetIsAromatic()))
+            for atom in molecule.GetAtoms()
         ]
         bonds = {
             (min(b.GetBeginAtomIdx(), b.GetEndAtomIdx()), max(b.GetBeginAtomIdx(), b.GetEndAtomIdx())): round(
@@ -54,7 +54,7 @@ def test_what_cannot_be_parsed_is_counted_and_listed():
 
 
 def test_nothing_left_is_an_error():
-    with pytest.raises(ValueError, match="file.csv: expected SMILES, found none that RDKit can parse among 1 rows"):
+    with pytest.raises(ValueError, match=r"file\.csv: expected SMILES, found none that RDKit can parse among 1 rows"):
         read_smiles(["?"], Card("t"), "file.csv")
 
 
