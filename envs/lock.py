@@ -1,4 +1,4 @@
-"""From requirements.in, as pip resolves it here: requirements.lock (everything) and envs/*.yaml (what each kind of rule needs)."""
+"""From requirements.in, as pip resolves it here: requirements.lock (everything) and envs/*.yaml (one per kind of rule)."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_ONLY = ("nvidia-", "triton", "cuda-")  # pulled in by torch where it has a GPU build; torch pins them itself
-# Environment -> sections of requirements.in. cpu, cuda and mps stand apart because a pin file cannot tell accelerators apart.
+# Environment -> sections of requirements.in. A pin file cannot tell accelerators apart, so cpu, cuda and mps stand apart.
 ENVIRONMENTS = {
     "cpu": ("training",),
     "cuda": ("training",),
@@ -70,7 +70,9 @@ def pin(name: str, found: dict[str, dict]) -> str:
 
 def environment(name: str, pins: list[str]) -> str:
     """A conda environment file with inline pip pins (a file that lists them elsewhere would not be found)."""
-    head = f"name: rematch-{name}\nchannels:\n  - conda-forge\n  - nodefaults\ndependencies:\n  - python=3.11\n  - pip\n"
+    head = (
+        f"name: rematch-{name}\nchannels:\n  - conda-forge\n  - nodefaults\ndependencies:\n  - python=3.11\n  - pip\n"
+    )
     return HEADER + head + "  - pip:\n" + "".join(f"      - {line}\n" for line in pins)
 
 

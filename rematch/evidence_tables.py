@@ -21,9 +21,16 @@ Arms = Mapping[str, Mapping[str, Any]]
 
 
 def write_comparison(
-    study: str, metrics: Mapping[str, Any], arms: Arms, scores: str, histories: str, timings: str, manifests: str, outputs: Sequence[str]
+    study: str,
+    metrics: Mapping[str, Any],
+    arms: Arms,
+    scores: str,
+    histories: str,
+    timings: str,
+    manifests: str,
+    outputs: Sequence[str],
 ) -> None:
-    """Writes comparison and budgets: versions, references and controls pair by pair, and after equal steps, samples, seconds."""
+    """Writes the pairwise comparison, and what arms reach after equal steps, samples and seconds."""
     measured = _scores(scores)
     write_text(outputs[0], comparison(study, metrics, arms, measured).to_csv(index=False))
     criterion = pd.read_csv(manifests).get("criterion", pd.Series(dtype=str)).dropna()
@@ -35,7 +42,9 @@ def write_comparison(
     write_text(outputs[1], table.to_csv(index=False) if len(table.columns) else "study\n")
 
 
-def write_claims(study: str, text: Mapping[str, Any], arms: Arms, scores: str, benchmarks: str, outputs: Sequence[str]) -> None:
+def write_claims(
+    study: str, text: Mapping[str, Any], arms: Arms, scores: str, benchmarks: str, outputs: Sequence[str]
+) -> None:
     """Writes the ledger of claims, the tiers reached, and what the claims say against each other."""
     found = pd.read_csv(benchmarks)
     evidence = Evidence(study, _scores(scores), arms, {**RUN_METRICS, **text["metrics"]}, found)
@@ -44,7 +53,9 @@ def write_claims(study: str, text: Mapping[str, Any], arms: Arms, scores: str, b
     write_text(outputs[2], pd.DataFrame(lint(text, study)).to_csv(index=False))
 
 
-def write_attribution(study: str, metrics: Mapping[str, Any], arms: Arms, plan: Mapping[str, Any], scores: str, output: str) -> None:
+def write_attribution(
+    study: str, metrics: Mapping[str, Any], arms: Arms, plan: Mapping[str, Any], scores: str, output: str
+) -> None:
     """Writes the share of every change of the version that the plan names."""
     table = attribution(study, metrics, arms, _test(_scores(scores)), plan["version"], plan["arms"])
     write_text(output, table.to_csv(index=False))
@@ -56,7 +67,9 @@ def join_tables(files: Sequence[str], outputs: Sequence[str]) -> None:
         parts = [pd.read_csv(file) for file in files if Path(file).name == Path(output).with_suffix(".csv").name]
         parts = [part for part in parts if len(part)] or parts[:1]
         whole = pd.concat(parts, ignore_index=True)
-        write_text(output, whole.to_csv(index=False) if output.endswith(".csv") else whole.to_markdown(index=False) + "\n")
+        write_text(
+            output, whole.to_csv(index=False) if output.endswith(".csv") else whole.to_markdown(index=False) + "\n"
+        )
 
 
 def _scores(path: str) -> pd.DataFrame:

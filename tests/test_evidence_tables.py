@@ -10,8 +10,20 @@ SETTINGS = {"a": 1}
 ARMS = {
     "v1": {"kind": "version", "version": "v1", "changes": [], "settings": SETTINGS, "trained_as": "v1"},
     "v2": {"kind": "version", "version": "v2", "changes": ["x", "y"], "settings": SETTINGS, "trained_as": "v2"},
-    "v2-minus-x": {"kind": "minus", "version": "v2", "changes": ["y"], "settings": SETTINGS, "trained_as": "v2-minus-x"},
-    "v2-minus-y": {"kind": "minus", "version": "v2", "changes": ["x"], "settings": SETTINGS, "trained_as": "v2-minus-y"},
+    "v2-minus-x": {
+        "kind": "minus",
+        "version": "v2",
+        "changes": ["y"],
+        "settings": SETTINGS,
+        "trained_as": "v2-minus-x",
+    },
+    "v2-minus-y": {
+        "kind": "minus",
+        "version": "v2",
+        "changes": ["x"],
+        "settings": SETTINGS,
+        "trained_as": "v2-minus-y",
+    },
 }
 LEVELS = {"v1": 2.0, "v2": 1.0, "v2-minus-x": 1.6, "v2-minus-y": 1.4}  # x brings 0.6, y 0.4
 NOISE = [0.00, 0.01, -0.01, 0.02, -0.02]
@@ -53,7 +65,9 @@ def test_comparison_and_budgets(folder):
 
 
 def test_shares_of_two_changes(folder):
-    write_attribution("toy", METRICS, ARMS, {"version": "v2", "arms": 8}, str(folder / "scores.csv"), folder / "out.csv")
+    write_attribution(
+        "toy", METRICS, ARMS, {"version": "v2", "arms": 8}, str(folder / "scores.csv"), folder / "out.csv"
+    )
     table = pd.read_csv(folder / "out.csv").query("method == 'leave-one-out'").set_index("change")["share"]
     assert table["x"] == pytest.approx(-0.6, abs=0.03)
     assert table["y"] == pytest.approx(-0.4, abs=0.03)
