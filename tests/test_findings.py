@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from rematch.findings import COLUMNS, RULES, Finding, Training, collapse_state, diagnose, diagnose_runs, table
+from rematch.finding_rules import RULES, collapse_state
+from rematch.findings import COLUMNS, diagnose, diagnose_runs, table
+from rematch.symptoms import Finding, Training
 
 
 def train(measure, dead=False, epochs=40):
