@@ -22,7 +22,7 @@ VERDICTS = ("supported", "refuted", "inconclusive", "circular", "not comparable"
 BOUNDS = ("at_least", "at_most", "above", "below", "between")
 TEST_KEYS = (
     *("metric", "relation", "arm", "against", "change", "changes", "version", "via", "is", *BOUNDS),
-    *("controls", "vacuous", "baseline_metric", "split", "device", "against_device", "exact", "benchmark"),
+    *("controls", "vacuous", "baseline_metric", "split", "device", "against_device", "exact", "criterion", "benchmark"),
 )
 CLAIM_KEYS = ("id", "source", "says", "expected", "tier", "test", "all_of", "untestable", "note")
 _SOURCE = re.compile(r"S[0-9X]-[0-9]{2,3}")
@@ -51,6 +51,9 @@ class Test:
     device: str | None = None
     against_device: str | None = None
     exact: bool = False  # a fact of the configuration (a count), not a sample: one run decides
+    criterion: bool = (
+        False  # the bound is a criterion of quality: circular if a control passes, even where the arm fails
+    )
     benchmark: str | None = None  # a program under benchmarks/ whose `RESULT <metric> <value>` line decides
 
 
@@ -212,6 +215,7 @@ def _test(item: Any, where: str) -> Test:
         device=item.get("device"),
         against_device=item.get("against_device"),
         exact=bool(item.get("exact", False)),
+        criterion=bool(item.get("criterion", False)),
         benchmark=item.get("benchmark"),
     )
 

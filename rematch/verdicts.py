@@ -162,8 +162,10 @@ def control_check(test: Test, measured: Measured, evidence: Evidence) -> tuple[s
         shown.append(f"{name} {control.arm_mean:.4g} ({'passes' if passes else 'fails'})")
         if name in test.vacuous and _as_good(test, control, measured, evidence.metrics):
             reasons.append(f"vacuous: {name}, which learns nothing, reaches {control.arm_mean:.4g}")
-        elif passes and meets and name in names:
-            reasons.append(f"{name}, which must fail, reaches {control.arm_mean:.4g} and passes too")
+        elif passes and (meets or test.criterion) and name in names:
+            reasons.append(
+                f"{name}, which must fail, reaches {control.arm_mean:.4g} and passes{' too' if meets else ''}"
+            )
     if test.baseline_metric and test.relation == "value":
         rule = measure(replace(test, metric=test.baseline_metric), evidence)
         if not rule.verdict:

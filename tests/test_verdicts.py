@@ -193,6 +193,12 @@ def test_circular_is_seen_with_three_seeds():
     assert verdict({"metric": "auc", "above": 0.5}, table[table["seed"] <= 3]).verdict == "circular"
 
 
+def test_a_criterion_that_a_control_passes_is_circular_even_where_the_arm_fails():
+    row = verdict({"metric": "auc", "above": 0.5, "criterion": True}, scores(v2_auc=0.1, untrained_auc=0.97))
+    assert row.verdict == "circular"
+    assert row.reason == "untrained, which must fail, reaches 0.9699 and passes"
+
+
 def test_not_circular_when_the_control_fails_or_the_claim_does():
     assert verdict({"metric": "auc", "above": 0.5}, scores(v2_auc=0.98, untrained_auc=0.02)).verdict == "supported"
     row = verdict({"metric": "auc", "above": 0.5}, scores(v2_auc=0.1, untrained_auc=0.97))
