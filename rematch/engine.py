@@ -260,8 +260,8 @@ class _Run:
         return Fit(self.best, final, at.best_epoch, at.best_value, at.epoch, at.stop_reason, history, timings, resumed)
 
     def _reseed(self, *purpose: str | int) -> None:
-        """What `torch.manual_seed` does on the devices in use. That function itself takes 80 us instead of 1 us, because
-        it also keeps a stack trace for every device that was never opened."""
+        """What `torch.manual_seed` does, on the devices in use. That function takes 80 us instead of 1 us: it keeps a
+        stack trace for every device that was never opened."""
         import torch
 
         number = stream(self.seed, *purpose)
