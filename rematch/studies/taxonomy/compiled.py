@@ -78,7 +78,7 @@ def _compile(digest: int) -> tuple[Callable, Callable]:
 
     @njit(**OPTIONS)
     def draw_batch(relations, anchors, positives, position, key, recipe, rows, counts):
-        """Fills `rows` (batch, negatives + 2) and `counts` (batch,) with what `train_pairs` draws from `position` on."""
+        """Fills `rows` (batch, negatives + 2) and `counts` (batch,) with what `train_pairs` draws from there."""
         assert digest != 0
         offsets, ancestors, ends, depth, level_starts, level_nodes = relations
         flat, places = np.zeros(1, np.float32), rows.reshape(-1)

@@ -31,6 +31,32 @@ def rank_ancestors(table, anchors, offsets, ancestors, steps, hyperbolic: bool) 
     return Ranks(*_rank(np.ascontiguousarray(table.T), inverse, np.asarray(anchors), offsets, ancestors, steps))
 
 
+@njit
+def _sorted_by_key(key, positives, steps):
+    """(keys, steps) of the positives, nearest first. Insertion sort: few, and NumPy's sorts take seconds to compile."""
+    keys, kinds = np.empty(positives.shape[0]), np.empty(positives.shape[0], np.int64)
+    for i in range(positives.shape[0]):
+        own, at = key[positives[i]], i
+        while at > 0 and keys[at - 1] > own:
+            keys[at], kinds[at] = keys[at - 1], kinds[at - 1]
+            at -= 1
+        keys[at], kinds[at] = own, steps[i]
+    return keys, kinds
+
+
+@njit
+def _first_at_least(keys, value):
+    """The first index of the ascending `keys` whose key is not below `value`."""
+    low, high = 0, keys.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @njit(cache=True, error_model="numpy")
 def _rank(columns, inverse, anchors, offsets, ancestors, steps):
     dim, n = columns.shape
@@ -54,22 +80,19 @@ def _rank(columns, inverse, anchors, offsets, ancestors, steps):
         mark[u] = stamp
         for k in range(first, last):
             mark[ancestors[k]] = stamp
-        positives = ancestors[first:last]
-        order = np.argsort(key[positives], kind="mergesort")
-        sorted_keys = key[positives][order]
-        sorted_steps = steps[first:last][order]
-        before = np.zeros(last - first + 1, np.int64)
+        sorted_keys, sorted_steps = _sorted_by_key(key, ancestors[first:last], steps[first:last])
+        before = np.zeros(last - first, np.int64)
         limit = sorted_keys[-1]
         for x in range(n):
             if key[x] <= limit and mark[x] != stamp:
-                before[np.searchsorted(sorted_keys, key[x])] += 1
+                before[_first_at_least(sorted_keys, key[x])] += 1
         passed = 0
         hits = np.zeros(4, np.int64)
         precisions = np.zeros(4)
         ranks = np.zeros(4)
         for k in range(last - first):
             passed += before[k]
-            for c in (0, min(np.int64(sorted_steps[k]), 3)):
+            for c in (0, min(sorted_steps[k], 3)):
                 hits[c] += 1
                 precisions[c] += hits[c] / (hits[c] + passed)
                 ranks[c] += 1 + passed

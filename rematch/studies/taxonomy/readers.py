@@ -78,7 +78,7 @@ def node_table(raw: Path) -> Hierarchy:
 
 
 def gtdb(raw: Path) -> Hierarchy:
-    """GTDB taxonomy tables (*_taxonomy*.tsv): accession, then d__..;p__..;c__..;o__..;f__..;g__..;s__.., down to species."""
+    """GTDB taxonomy tables (*_taxonomy*.tsv): accession, then d__..;p__..; ... ;s__.., down to species."""
     ranks = {"d": "domain", "p": "phylum", "c": "class", "o": "order", "f": "family", "g": "genus", "s": "species"}
     above: dict[str, str] = {}
     paths = sorted(p for p in Path(raw).iterdir() if "_taxonomy" in p.name)

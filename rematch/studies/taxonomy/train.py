@@ -26,8 +26,8 @@ RADIUS_NOISE = 0.02  # relative, of the depth-radius initialisation
 
 
 def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device) -> TaxonomyLearner:
-    """The learner of one arm."""
-    return TaxonomyLearner(settings, data, seed, device)
+    """The learner of one arm: the compiled kernel on the CPU, plain torch elsewhere."""
+    return TaxonomyLearner(settings, data, seed, device, compiled=device.type == "cpu")
 
 
 def target_radius(depth: np.ndarray) -> np.ndarray:
@@ -59,8 +59,10 @@ class TaxonomyLearner:
 
     criterion = Criterion("map", "higher")
 
-    def __init__(self, settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device):
-        self.settings, self.data, self.seed, self.device = settings, data, seed, device
+    def __init__(
+        self, settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device, compiled: bool
+    ):
+        self.settings, self.data, self.seed, self.device, self.compiled = settings, data, seed, device, compiled
         self.kind = np.dtype(settings.precision)
         depth = data["depth"]
         self.relations = Relations(*(data[name] for name in Relations._fields))
@@ -86,7 +88,7 @@ class TaxonomyLearner:
         anchors, positives = ends if from_ancestor else ends[::-1]
         key = np.uint64(stream(self.seed, "negatives", epoch))
         recipe = self._recipe(epoch)
-        run = self._step_compiled if self.device.type == "cpu" else self._step_torch
+        run = self._step_compiled if self.compiled else self._step_torch
         loss, used = run(anchors, positives, start, key, recipe)
         return {"loss": loss / len(chosen), "negatives_per_pair": used / len(chosen)}
 
@@ -125,14 +127,14 @@ class TaxonomyLearner:
         self.rate *= factor
 
     def _put(self, table: np.ndarray) -> None:
-        if self.device.type == "cpu":
+        if self.compiled:
             self.table = np.zeros((len(table), padded(self.settings.dim)), self.kind)
             self.table[:, : self.settings.dim] = table
         else:
             self.table = torch.from_numpy(np.asarray(table, self.kind)).to(self.device)
 
     def _judged(self) -> np.ndarray:
-        table = self.table[:, : self.settings.dim] if self.device.type == "cpu" else self.table.cpu().numpy()
+        table = self.table[:, : self.settings.dim] if self.compiled else self.table.cpu().numpy()
         return table[self.identities]
 
     def _step_compiled(self, anchors, positives, start, key, recipe) -> tuple[float, int]:

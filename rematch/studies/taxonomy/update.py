@@ -71,6 +71,6 @@ def _hinge(distance: Tensor, valid: Tensor, counts: Tensor, recipe: Recipe) -> t
     active = (gap > 0) & valid
     active[:, 0] = False
     share = 1 / (counts - 1).clamp_min(1).to(distance.dtype)[:, None]
-    pull = -active * share
+    pull = -active.to(distance.dtype) * share
     pull[:, 0] = active.sum(1) * share[:, 0]
     return (gap * active).sum(1) * share[:, 0], pull
