@@ -106,10 +106,10 @@ def test_predictions_are_paired_by_sample():
     assert set(table.query("task == 'label'")["predicted"]) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize(("encoder", "least"), [("counts", 0.95), ("morgan", 0.5)])
-def test_baselines_need_no_weights(encoder, least):
+@pytest.mark.parametrize(("encoder", "metric"), [("counts", "probe_r2_size"), ("morgan", "retrieval_at_1")])
+def test_baselines_need_no_weights(encoder, metric):
     found = as_dict(scores_of(encoder=encoder, epochs=0))
-    assert found["probe_r2_size"] > least  # both count nodes
+    assert found[metric] > 0.5
     assert "contrastive_loss" not in found and 0 <= found["retrieval_at_1"] <= 1
 
 
