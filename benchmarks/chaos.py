@@ -273,7 +273,7 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
     data = [str(folder / "data" / file) for file in ("train.safetensors", "test.safetensors", "names.parquet")]
 
     def prepare() -> None:
-        recipe = {"reader": "plain", **declared["generate"]}
+        recipe = {"reader": declared.get("reader", "plain"), **declared["generate"]}
         recipe["sizes"] = recipe["sizes"].get(budget, recipe["sizes"]["demo"])
         generate(recipe, folder / "data" / "raw", folder / "data" / "raw.json")
         known = {k: v for k, v in declared.items() if k not in ("generate", "files", "plain", "citation", "licence")}
