@@ -127,7 +127,37 @@ rule report:
         "../scripts/report.py"
 
 
+rule paper:
+    """Tables and a methods paragraph of one study as LaTeX."""
+    input:
+        [
+            f"results/studies/{{study}}/{table}.csv"
+            for table in ("comparison", "attribution", "claims", "manifests", "scores")
+        ],
+        card=lambda wildcards: first_card(wildcards.study),
+        code=code_of("rematch/report/paper.py"),
+    output:
+        "results/tables/{study}-comparison.tex",
+        "results/tables/{study}-shares.tex",
+        "results/tables/{study}-claims.tex",
+        "results/tables/{study}-methods.tex",
+    log:
+        "logs/paper/{study}.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        about=lambda wildcards: shown_study(wildcards.study),
+    script:
+        "../scripts/paper.py"
+
+
 rule figures:
-    """Every figure for a paper."""
+    """Every figure as SVG and PDF, every table and methods paragraph as LaTeX, for a paper."""
     input:
         [f"results/figures/{study}" for study in EXPERIMENT.entries],
+        [
+            f"results/tables/{study}-{part}.tex"
+            for study in EXPERIMENT.entries
+            for part in ("comparison", "shares", "claims", "methods")
+        ],

@@ -45,9 +45,7 @@ def devices(material: Material) -> Table:
     columns = ["Study", "Arm", "Device", "Name", "#Runs", "#Seconds per epoch", "#Peak memory, MB"]
     body = []
     for study in material.studies:
-        manifests, scores = study.tables.get("manifests"), study.tables.get("scores")
-        if manifests is None or "status" not in manifests or scores is None or not len(scores):
-            continue
+        manifests, scores = study.frame("manifests"), study.frame("scores")
         good = manifests[(manifests["status"] == "ok") & manifests["arm"].isin(study.versions)]
         for (arm, device), part in good.groupby(["arm", "device"], sort=False):
             mine = scores[

@@ -8,8 +8,8 @@ from typing import Any
 
 from rematch.report import numbers, tables
 from rematch.report.material import StudyMaterial
+from rematch.report.palette import METHODS
 from rematch.report.tables import Cell
-from rematch.report.waterfall import ORDER
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ def _change(
 def _effect(study: StudyMaterial, version: str, change: str) -> tuple[Cell | None, str]:
     metric = study.text.get("primary", "")
     rows = study.rows("attribution", metric=metric, version=version, change=change, device=study.device)
-    row = min(rows, key=lambda row: ORDER.index(row["method"]) if row["method"] in ORDER else len(ORDER), default=None)
+    row = min(
+        (row for row in rows if row["method"] in METHODS), key=lambda row: METHODS.index(row["method"]), default=None
+    )
     if row is None or numbers.is_missing(row["share"]):
         return None, ""
     share = numbers.with_unit(numbers.number(row["share"], signed=True), study.metrics.get(metric, {}).get("unit", ""))

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rematch.report.style import DASHES, SERIES, canvas, labels_apart, styled
+from rematch.report.palette import DASHES, SERIES
+from rematch.report.style import canvas, labels_apart, styled
 
 LOSSES = ("train_loss", "learning_rate", "train_gradient_norm")
 LABELS = {
@@ -24,6 +25,8 @@ def curves(histories: pd.DataFrame, arms: Sequence[str], criterion: str) -> Figu
 
     `histories`: columns arm, seed, step, name, value. None if nothing was logged for these arms.
     """
+    if not len(histories):
+        return None
     rows = histories[histories["arm"].isin(arms)]
     names = [name for name in (criterion, *LOSSES) if (rows["name"] == name).any()]
     shown = [arm for arm in arms if (rows["arm"] == arm).any()]

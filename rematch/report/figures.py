@@ -15,6 +15,7 @@ from rematch.report import predictions
 from rematch.report.curves import curves
 from rematch.report.forest import forest
 from rematch.report.style import pdf, svg
+from rematch.report.tables import read
 from rematch.report.waterfall import method_of, waterfall
 
 
@@ -67,14 +68,6 @@ def _rows(frame: pd.DataFrame, **wanted: str) -> pd.DataFrame:
             return frame.iloc[:0]
         frame = frame[frame[column] == value]
     return frame
-
-
-def read(path: str | Path) -> pd.DataFrame:
-    """A CSV table; an empty one if the file is missing or has no content."""
-    path = Path(path)
-    if not path.exists() or not path.stat().st_size:
-        return pd.DataFrame()
-    return pd.read_csv(path)
 
 
 def samples_of(files: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rematch.report import numbers
-from rematch.report.style import BAD, GOOD, INK, LINE, MUTED, canvas, styled
+from rematch.report.palette import BAD, GOOD, INK, LINE, MUTED
+from rematch.report.style import canvas, styled
 
 COLOURS = {"better": GOOD, "worse": BAD}
 MARKS = {"better": ">", "worse": "<", "equal": "s"}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-from rematch.report.style import BAD, GOOD, INK, LINE, MUTED, OPEN, SERIES
+from rematch.report.palette import BAD, GOOD, INK, LINE, MUTED, OPEN, SERIES
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 VARIABLES = {

@@ -18,19 +18,36 @@ def claims(study: StudyMaterial) -> Table:
     for row in study.rows("claims"):
         tier = f", tier {row['tier']}" if numbers.text(row["tier"]) else ""
         against = f" against {row['against']}" if numbers.text(row["against"]) else ""
-        spread = numbers.interval(row["low"], row["high"])
+        spread = _spread(row)
         told = [spread] * (spread != numbers.NOTHING) + [f"{row['arm']}{against}"] * bool(numbers.text(row["arm"]))
         reason = "; ".join(filter(None, (numbers.text(row["reason"]), _controls(row))))
         cells = [plain(row["claim"], more=f"{row['source']}{tier}"), plain(row["says"], more=numbers.text(row["test"]))]
         cells += [
             plain(row["expected"]),
-            figure(row["measured"], more=", ".join(told)),
+            _measured(row, ", ".join(told)),
             pill(row["verdict"], more=reason),
         ]
         rows.append([*cells, plain(row["next_step"]), sections.line(study, "claims", row)])
         ids.append(f"{study.name}-{row['claim']}")
     made = sections.made(study, "claims") | {"row_ids": tuple(ids), "stack": True}
     return tables.table(f"{study.name}-claims", "Claims: what was expected, what was measured", columns, rows, **made)
+
+
+def _is_share(row: Mapping[str, Any]) -> bool:
+    return "relative change" in numbers.text(row["test"])
+
+
+def _measured(row: Mapping[str, Any], more: str) -> Cell:
+    """The measured number; a relative change in percent, as the documents say it."""
+    if _is_share(row) and not numbers.is_missing(row["measured"]):
+        return Cell(numbers.percent(row["measured"]), row["measured"], more=more)
+    return figure(row["measured"], more=more)
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    if _is_share(row) and not numbers.is_missing(row["low"]):
+        return f"[{numbers.percent(row['low'])}, {numbers.percent(row['high'])}]"
+    return numbers.interval(row["low"], row["high"])
 
 
 def _controls(row: Mapping[str, Any]) -> str:

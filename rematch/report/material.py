@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from rematch.report import numbers
-from rematch.report.figures import read
-from rematch.report.tables import records
+from rematch.report.tables import read, records
 
 TABLES = ["scores", "timings", "manifests", "comparison", "claims", "attribution", "budgets", "tiers", "lint"]
-EMPTY = pd.DataFrame()
+COLUMNS = {  # of the tables that are computed with, for studies that have none
+    "scores": ["study", "arm", "device", "seed", "split", "name", "value", "n", "status"],
+    "manifests": ["study", "arm", "device", "seed", "status"],
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class StudyMaterial:
             for row in records(self.tables.get(table))
             if all(row.get(key) == value for key, value in wanted.items())
         ]
+
+    @cached_property
+    def _records(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
+
+    def frame(self, table: str) -> pd.DataFrame:
+        """A table to compute with; one without rows if it is missing or empty."""
+        found = self.tables.get(table)
+        return pd.DataFrame(columns=COLUMNS[table]) if found is None or not len(found) else found
 
     @property
     def versions(self) -> list[str]:

@@ -39,6 +39,12 @@ def number(value: Any, signed: bool = False) -> str:
     return sign + shown
 
 
+def percent(value: float) -> str:
+    """A share as signed percent with one decimal."""
+    sign = MINUS if value < 0 else "+" if value > 0 else ""
+    return f"{sign}{abs(value) * 100:.1f}\u202f%"
+
+
 def count(value: Any) -> str:
     """A whole number with thin spaces between thousands."""
     return NOTHING if is_missing(value) else f"{int(value):,}".replace(",", "\u2009")

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 
-from rematch.report.style import DASHES, INK, MUTED, SERIES, canvas, styled
+from rematch.report.palette import DASHES, INK, MUTED, SERIES
+from rematch.report.style import canvas, styled
 
 GROUPS = ("bin", "group")  # the column that splits the test samples, the first that is there
 FEW = 400  # up to here points, above it hexagons: a page of thousands of points would be heavy and black

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from rematch.report import numbers, sections, tables
 from rematch.report.material import StudyMaterial
 from rematch.report.tables import Cell, Table, figure, plain
@@ -11,12 +9,12 @@ from rematch.report.tables import Cell, Table, figure, plain
 
 def cost(study: StudyMaterial) -> Table:
     """Seconds, memory and parameters of every trained arm: medians over its runs."""
-    manifests = study.tables.get("manifests", pd.DataFrame())
-    scores = study.tables.get("scores", pd.DataFrame())
+    manifests = study.frame("manifests")
+    scores = study.frame("scores")
     columns = ["Arm", "Device", "#Runs", "#Parameters", "#Epochs run"]
     columns += ["#Seconds per epoch", "#Training", "#Whole run", "#Peak memory, MB"]
     rows = []
-    good = manifests[manifests["status"] == "ok"] if "status" in manifests else manifests
+    good = manifests[manifests["status"] == "ok"]
     for (arm, device), part in good.groupby(["arm", "device"], sort=False) if len(good) else ():
         spent = scores[(scores["arm"] == arm) & (scores["device"] == device)].groupby("name")["value"].median()
         cells = [

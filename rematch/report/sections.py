@@ -101,7 +101,7 @@ def pairs(study: StudyMaterial) -> Table:
 
 def beside(study: StudyMaterial) -> Table:
     """Versions, references, controls and cheap baselines side by side: means over seeds of every metric, test split."""
-    scores = study.tables.get("scores", pd.DataFrame())
+    scores = study.frame("scores")
     kinds = ("version", "reference", "control", "baseline")
     arms = {name: arm for kind in kinds for name, arm in study.arms.items() if arm["kind"] == kind}
     metrics = [name for name in study.metrics if len(scores) and (scores["name"] == name).any()]
@@ -136,7 +136,7 @@ def gaps(study: StudyMaterial) -> Table:
     """Two arms that must not be compared, side by side with what the gap between them is called."""
     columns = ["Gap", "Metric", "First arm", "#Its mean", "Second arm", "#Its mean"]
     columns += ["#Gap size", "#Seeds"]
-    scores, rows = study.tables.get("scores", pd.DataFrame()), []
+    scores, rows = study.frame("scores"), []
     for gap in study.text.get("gaps", []):
         one, other = (_by_seed(scores, study.trained(arm), gap["metric"], study.device) for arm in gap["arms"])
         seeds = sorted(set(one) & set(other))

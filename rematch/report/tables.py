@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from rematch.report import numbers
 
@@ -128,6 +131,14 @@ def strip(row: Mapping[str, Any], better: str, band: float) -> Strip | None:
     says = f"gain {numbers.number(middle, signed=True)}, interval {numbers.interval(low, high)}"
     says += f", practical band \u00b1{numbers.number(band)}"
     return Strip(middle / scale, low / scale, high / scale, band / scale, tone, says)
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A CSV table; an empty one if the file is missing or has no content."""
+    path = Path(path)
+    if not path.exists() or not path.stat().st_size:
+        return pd.DataFrame()
+    return pd.read_csv(path)
 
 
 def records(frame: Any) -> list[dict[str, Any]]:

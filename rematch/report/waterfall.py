@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rematch.report import numbers
-from rematch.report.style import BAD, GOOD, INK, MUTED, OPEN, canvas, styled
+from rematch.report.palette import BAD, GOOD, INK, METHODS, MUTED, OPEN
+from rematch.report.style import canvas, styled
 
-ORDER = ("shapley", "leave-one-out", "one-at-a-time")
 SAYS = {
     "leave-one-out": "each change: what is lost without it",
     "one-at-a-time": "each change: what it brings alone",
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 def method_of(attribution: pd.DataFrame) -> str:
     """The method that the figure shows: Shapley where there is one, then leave-one-out, then one-at-a-time."""
     there = set(attribution["method"]) if len(attribution) else set()
-    return next((method for method in ORDER if method in there), "")
+    return next((method for method in METHODS if method in there), "")
 
 
 def steps(attribution: pd.DataFrame, before: float) -> list[Step]:
