@@ -106,6 +106,12 @@ def test_supported_refuted_and_inconclusive_by_the_interval():
     assert verdict({"metric": "rmse", "between": [0.95, 1.0]}, table).verdict == "refuted"
 
 
+def test_a_range_is_kept_only_if_both_its_ends_are():
+    row = verdict({"metric": "rmse", "between": [0.2, 0.905]}, scores(v2=0.9))
+    assert row.verdict == "inconclusive"
+    assert row.p == pytest.approx(verdict({"metric": "rmse", "at_most": 0.905}, scores(v2=0.9)).p)
+
+
 def test_words_between_two_arms():
     table = scores(v1=1.0, v2=0.9)
     assert verdict({"metric": "rmse", "is": "better"}, table).verdict == "supported"
