@@ -71,14 +71,14 @@ def dataset_declaration(wildcards):
 
 def recipe(wildcards):
     """Module, seed, sizes for this budget and reader of a generated data set."""
-    known = EXPERIMENT.datasets[wildcards.generated]["generate"]
-    sizes = known["sizes"]
-    size = sizes.get(EXPERIMENT.budget, sizes["demo"])
+    known = EXPERIMENT.datasets[wildcards.generated]
+    recipe = known["generate"]
+    sizes = recipe["sizes"]
     return {
-        "module": known["module"],
-        "seed": known["seed"],
+        "module": recipe["module"],
+        "seed": recipe["seed"],
         "reader": known.get("reader", "plain"),
-        "sizes": size,
+        "sizes": sizes.get(EXPERIMENT.budget, sizes["demo"]),
     }
 
 
