@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,3 +77,29 @@ def _is_memory(error: BaseException) -> bool:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
+
+
+@contextmanager
+def readable_input(where: object) -> Iterator[None]:
+    """Turns what libraries raise over a damaged or foreign file into a `ValueError` of one line that names `where`.
+
+    Readers check what a person can get wrong and say it better; this catches what is left: bytes of another encoding,
+    a torn archive, a number beyond every type.
+    """
+    import lzma
+    import zlib
+
+    try:
+        yield
+    except (UnicodeError, OverflowError, EOFError, zlib.error, lzma.LZMAError, csv.Error) as error:
+        raise ValueError(
+            f"{where}: damaged or in another format ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    except OSError as error:
+        if error.errno is not None:  # gzip raises OSError without a number for what is no gzip file
+            raise
+        raise ValueError(f"{where}: damaged or in another format ({_first_line(error)})") from error
+    except ValueError as error:
+        if type(error) is ValueError and "\n" not in str(error):
+            raise
+        raise ValueError(f"{where}: damaged or in another format ({_first_line(error)})") from error

@@ -12,6 +12,7 @@ from typing import Any
 from rematch import prepared
 from rematch.atomic import write_text
 from rematch.card import blocking
+from rematch.failures import readable_input
 
 
 def prepare_run(
@@ -26,9 +27,9 @@ def prepare_run(
     module = importlib.import_module(f"rematch.studies.{package}.data")
     known = json.loads(listing.read_text())
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-    result = module.prepare(
-        listing.parent / "raw", {**dataset, "reader": known["reader"]}, SimpleNamespace(**plain), seed
-    )
+    raw = listing.parent / "raw"
+    with readable_input(raw):
+        result = module.prepare(raw, {**dataset, "reader": known["reader"]}, SimpleNamespace(**plain), seed)
     result.card.facts["raw_files"] = known["files"]
     prepared.write(result, *outputs)
 

@@ -15,7 +15,7 @@ import torch
 from tiny_learners import Scripted
 
 from rematch.engine import fit
-from rematch.failures import RunFailed, explained_failures
+from rematch.failures import RunFailed, explained_failures, readable_input
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +61,30 @@ def test_other_failures_pass_unchanged(error):
 def test_an_allocation_that_torch_refuses_is_explained():
     with pytest.raises(RunFailed, match="out of memory"), explained_failures():
         torch.empty(1 << 46)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (UnicodeDecodeError("utf-8", b"\x91", 0, 1, "invalid start byte"), "UnicodeDecodeError: 'utf-8' codec can't"),
+        (OverflowError("int too large"), "OverflowError: int too large"),
+        (EOFError("ended early"), "EOFError: ended early"),
+        (OSError("Not a gzipped file"), "Not a gzipped file"),
+        (ValueError("first\nsecond"), "first"),
+    ],
+)
+def test_a_damaged_file_is_one_line_that_names_the_place(error, text):
+    line = rf"^data/raw: damaged or in another format [(]{text}"
+    with pytest.raises(ValueError, match=line) as caught, readable_input("data/raw"):
+        raise error
+    assert type(caught.value) is ValueError and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [ValueError("nodes.tsv: row 3: expected 3 columns"), OSError(errno.ENOSPC, "full")])
+def test_what_a_reader_says_itself_passes(error):
+    with pytest.raises(type(error)) as caught, readable_input("data/raw"):
+        raise error
+    assert caught.value is error
 
 
 def run_limited(code: str, **limits: int) -> subprocess.CompletedProcess:
