@@ -143,7 +143,7 @@ def _measured(metric, metrics, arms, names, sides, seeds, failed, interval):
     left out.
     """
     lost = {seed for _, seed in failed}
-    good = [s for s in seeds if s not in lost and all(s in side and np.isfinite(side[s][0]) for side in sides)]
+    good = [s for s in seeds if all(s in side and np.isfinite(side[s][0]) for side in sides)]
     result = paired(*([side[seed][0] for seed in good] for side in sides), interval=interval)
     counts = [side[seed][1] for side in sides for seed in good if np.isfinite(side[seed][1])]
     samples = float(min(counts, default=np.nan))
