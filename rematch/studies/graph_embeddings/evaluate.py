@@ -128,8 +128,8 @@ def _regression_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:
 def _classification_metrics(item: Probe, predicted: np.ndarray) -> dict[str, float]:
     classes, truth = np.unique(item.values, return_inverse=True)
     found = {"accuracy": float((predicted.argmax(axis=1) == truth).mean())}
-    if len(classes) == 2:
-        found["auc"] = fold_auc(truth, predicted[:, 1], item.folds)
+    if len(classes) == 2 and not np.isnan(auc := fold_auc(truth, predicted[:, 1], item.folds)):
+        found["auc"] = auc
     return found
 
 

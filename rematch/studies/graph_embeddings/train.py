@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from rematch.studies.graph_embeddings.schedule import learning_rate, loop
 from rematch.studies.graph_embeddings.settings import Settings
 from rematch.torch_learner import TorchLearner
 
+_log = logging.getLogger(__name__)
+
 ENCODING_CHUNK = 512
 
 
@@ -37,6 +40,8 @@ def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: 
     Selection is by the mean reciprocal rank at which validation graphs are found again by the reference view: the loss
     moves with temperature, batch and normalisation, so its best value is no goal for another arm (S0-43, S0-72).
     """
+    for note in settings.notes:
+        _log.warning(note)
     train, validation = from_arrays(data, "train"), from_arrays(data, "validation")
     batch = batch_graphs(settings, len(train))
     task = Task(settings, data["node_sizes"], data["edge_sizes"], seed, device, batch)

@@ -148,6 +148,11 @@ def test_settings_refuse_what_makes_no_sense():
     assert (settings(hidden_dim=384, width_scale=0.25).hidden_width, settings(embedding_dim=192).head_width) == (96, 96)
 
 
+def test_implausible_rate_is_said_and_run(caplog):
+    learner(settings(learning_rate=0.07), arrays(), 1, CPU)
+    assert "learning_rate: 0.07 lies outside" in caplog.text
+
+
 def test_study_file_holds_the_documents_recipe():
     study = load_study(ROOT / "config/studies/graph_embeddings.yaml", "graph_embeddings")
     values = dict(study.versions["v1"].base)
