@@ -105,7 +105,8 @@ def _progress(folder: Path) -> tuple[dict[str, Any], float]:
     for path in sorted(folder.glob("state-*.safetensors"), reverse=True):
         try:
             with path.open("rb") as file:
-                head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+                length = int.from_bytes(file.read(8), "little")
+                head = json.loads(file.read(min(length, path.stat().st_size)))
             document = json.loads(head["__metadata__"]["rematch"])["state"]
             progress = next(value for key, value in document[1] if key == "progress")
             return unpack(progress, {}), path.stat().st_mtime

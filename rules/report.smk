@@ -33,6 +33,16 @@ def drawn_study(wildcards):
     }
 
 
+def how_called():
+    """The call that makes the same results again, from the folder of the Snakefile."""
+    base, default = workflow.basedir, os.path.join("config", "config.yaml")
+    files = [os.path.relpath(file, base) for file in workflow.configfiles]
+    words = [f"--configfile {file}" for file in files if file != default]
+    folder = os.path.relpath(os.getcwd(), base)
+    words += [f"--directory {folder}"] if folder != "." else []
+    return " ".join(["snakemake --cores all", *words])
+
+
 def shown_study(study):
     """What the page says of a study: its whole file, every `why` included, and its arms and data set."""
     here = EXPERIMENT.entries[study]
@@ -52,6 +62,7 @@ def shown_study(study):
         "device": here.device,
         "dataset": here.dataset,
         "declaration": dict(EXPERIMENT.datasets[here.dataset]),
+        "call": how_called(),
     }
 
 

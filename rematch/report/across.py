@@ -21,7 +21,12 @@ def contradictions(material: Material) -> Table:
         ]
         body.append([*cells, plain(row["check"]), plain(row["source"])])
     return tables.table(
-        "contradictions", "Claims and stated facts held against each other", columns, body, source="tables/lint.csv"
+        "contradictions",
+        "Claims and stated facts held against each other",
+        columns,
+        body,
+        source="tables/lint.csv",
+        stack=True,
     )
 
 
@@ -37,7 +42,9 @@ def untested(material: Material) -> Table:
                     plain(row["claim"], href=f"#{study.name}-{row['claim']}", more=row["source"]),
                 ]
                 body.append([*cells, plain(row["says"]), pill(row["verdict"]), plain(row["reason"])])
-    return tables.table("untested", "What could not be tested here, and why", columns, body, source="tables/claims.csv")
+    return tables.table(
+        "untested", "What could not be tested here, and why", columns, body, source="tables/claims.csv", stack=True
+    )
 
 
 def devices(material: Material) -> Table:
@@ -80,7 +87,7 @@ def benchmarks(material: Material) -> Table:
         ]
         for row in material.benchmarks
     ]
-    return tables.table("benchmarks", "Calibration and benchmarks", columns, body)
+    return tables.table("benchmarks", "Calibration and benchmarks", columns, body, stack=True)
 
 
 def provenance(material: Material) -> list[tuple[str, str]]:

@@ -67,6 +67,7 @@ def forest(comparison: pd.DataFrame, metrics: Mapping[str, Mapping[str, Any]], n
             )
         if max(max(abs(row["low"]), abs(row["high"])) for row in rows) > 12:
             axes.set_xscale("symlog", linthresh=2)
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set_yticks(range(len(rows)), [row["label"] for row in rows], color=INK)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")

@@ -11,6 +11,8 @@ from rematch.report import numbers, tables
 from rematch.report.material import Material, StudyMaterial
 from rematch.report.tables import Cell, Strip, Table
 
+FEWEST_PAIRS = 5  # as in rematch.statistics, which the page need not import: it takes seconds
+TOO_FEW_PAIRS = "too few pairs"
 ANSWERS = ("better", "equal", "inconclusive", "worse")
 SHORT = {
     "better": "Yes",
@@ -47,7 +49,9 @@ def headline(study: StudyMaterial) -> Headline:
     found = study.rows("comparison", before=before, after=after, metric=metric, device=study.device)
     row = found[0] if found else {}
     word = numbers.text(row.get("answer"))
-    drawn = tables.strip(row, about.get("better", "higher"), float(about.get("equal_within") or 0)) if row else None
+    band = float(about.get("equal_within") or 0)
+    drawn = tables.strip(row, about.get("better", "higher"), band) if row and word != TOO_FEW_PAIRS else None
+    said = (_note(row), _corrected(row), _baseline(study, row, after), _unfinished(study))
     return Headline(
         study=study.name,
         title=numbers.text(study.text.get("title", study.name)),
@@ -56,11 +60,7 @@ def headline(study: StudyMaterial) -> Headline:
         short=SHORT.get(word, word),
         tone=tables.tone_of(word) if word else "open",
         sentence=_sentence(study, row, metric, before, after),
-        caveats=tuple(
-            filter(
-                None, (numbers.text(row.get("note")), _corrected(row), _baseline(study, row, after), _unfinished(study))
-            )
-        ),
+        caveats=tuple(filter(None, said)),
         strip=drawn,
     )
 
@@ -69,6 +69,9 @@ def _sentence(study: StudyMaterial, row: dict[str, Any], metric: str, before: st
     label, unit = study.label(metric), study.metrics.get(metric, {}).get("unit", "")
     if not row or numbers.is_missing(row.get("difference")):
         return f"{label} was not measured for both {before} and {after}."
+    if numbers.text(row["answer"]) == TOO_FEW_PAIRS:
+        means = f"{numbers.number(row['before_mean'])} ({before}) and {numbers.number(row['after_mean'])} ({after})"
+        return f"{label} is {means} in {int(row['pairs'])} paired seeds; from {FEWEST_PAIRS} on there is an answer."
     start, end = (numbers.with_unit(numbers.number(row[key]), unit) for key in ("before_mean", "after_mean"))
     change = numbers.with_unit(numbers.number(row["difference"], signed=True), unit)
     pairs = int(row["pairs"])
@@ -76,6 +79,10 @@ def _sentence(study: StudyMaterial, row: dict[str, Any], metric: str, before: st
     if numbers.is_missing(row["low"]):
         return f"{said}, from {pairs} paired seed{'s' * (pairs != 1)}."
     return f"{said}, 95 % interval {numbers.interval(row['low'], row['high'])}, from {pairs} paired seeds."
+
+
+def _note(row: dict[str, Any]) -> str:
+    return "" if row.get("answer") == TOO_FEW_PAIRS else numbers.text(row.get("note"))
 
 
 def _corrected(row: dict[str, Any]) -> str:
@@ -93,7 +100,7 @@ def _baseline(study: StudyMaterial, row: dict[str, Any], after: str) -> str:
     """What the best cheap baseline reaches, if it is not behind v2."""
     metric = study.text.get("primary", "")
     better = study.metrics.get(metric, {}).get("better", "higher")
-    if not row or numbers.is_missing(row.get("after_mean")):
+    if not row or numbers.is_missing(row.get("after_mean")) or row["answer"] == TOO_FEW_PAIRS:
         return ""
     sign = 1 if better == "higher" else -1
     reached = {

@@ -60,7 +60,8 @@ def tiers(study: StudyMaterial) -> Table:
     columns = ["Scale", "Arm", "Tier reached", "Seeds", "What is missing +", "Next step, by the document +"]
     names = ("scale", "arm", "tier", "seeds", "missed", "next_step")
     rows = [[plain(row[name]) for name in names] for row in study.rows("tiers")]
-    return tables.table(f"{study.name}-tiers", "Success tiers", columns, rows, **sections.made(study, "tiers"))
+    made = sections.made(study, "tiers") | {"stack": True}
+    return tables.table(f"{study.name}-tiers", "Success tiers", columns, rows, **made)
 
 
 def findings(study: StudyMaterial) -> Table:
@@ -76,7 +77,7 @@ def findings(study: StudyMaterial) -> Table:
         place = f"runs/{study.name}/{first['arm']}/{first['device']}/{first['seed']}/"
         cells = [plain(name.replace("-", " ")), pill(first["level"]), Cell(str(len(found)), len(found)), plain(arms)]
         rows.append([*cells, plain(first["evidence"], href=place), plain(first["advice"]), plain(first["source"])])
-    made = {"source": "tables/findings.csv", "command": "snakemake --cores all --forcerun diagnose"}
+    made = {"source": "tables/findings.csv", "command": f"{study.call} --forcerun diagnose", "stack": True}
     return tables.table(f"{study.name}-findings", "Diagnostics of all trainings", columns, rows, **made)
 
 
@@ -101,4 +102,4 @@ def published(study: StudyMaterial) -> Table:
             Cell(shown, value[0] if isinstance(value, list) else value),
         ]
         rows.append([*cells, plain(item["source"]), plain(caveats)])
-    return tables.table(f"{study.name}-published", "Numbers of the documents, not ours", columns, rows)
+    return tables.table(f"{study.name}-published", "Numbers of the documents, not ours", columns, rows, stack=True)

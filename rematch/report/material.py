@@ -35,14 +35,13 @@ class StudyMaterial:
     card: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
+    call: str = "snakemake --cores all"  # how the workflow was called, for the commands that build a part again
 
     def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
         """The rows of a table in which the named columns have these values; none if the table is missing or empty."""
-        return [
-            row
-            for row in records(self.tables.get(table))
-            if all(row.get(key) == value for key, value in wanted.items())
-        ]
+        if table not in self._records:
+            self._records[table] = records(self.tables.get(table))
+        return [row for row in self._records[table] if all(row.get(key) == value for key, value in wanted.items())]
 
     @cached_property
     def _records(self) -> dict[str, list[dict[str, Any]]]:

@@ -157,6 +157,7 @@ def figures(study: StudyMaterial, styles: Styles) -> dict[str, dict[str, Any]]:
             styles,
         )
         found[name] = {"title": title, "text": text, "drawing": Markup(drawing), "file": f"figures/{study.name}/{name}"}
+        found[name]["command"] = f"{study.call} --forcerun study_figures -- results/figures/{study.name}"
     return found
 
 

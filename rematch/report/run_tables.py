@@ -108,4 +108,6 @@ def runs(study: StudyMaterial) -> Table:
                 ),
             ]
         )
-    return tables.table(f"{study.name}-runs", "Every run", columns, rows, **sections.made(study, "manifests"))
+    again = f"{study.call} --force -- results/runs/{study.name}/<arm>/<device>/<seed>/model.safetensors"
+    made = {"source": study.source("manifests"), "command": again}
+    return tables.table(f"{study.name}-runs", "Every run", columns, rows, **made)

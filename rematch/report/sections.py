@@ -11,7 +11,7 @@ from rematch.report import numbers, tables
 from rematch.report.material import StudyMaterial
 from rematch.report.tables import Cell, Table, figure, pill, plain
 
-FORCE = "snakemake --cores all --forcerun"
+TOO_FEW_PAIRS = "too few pairs"
 RULE_OF = {
     "comparison": "compare",
     "claims": "claims",
@@ -25,7 +25,7 @@ def made(study: StudyMaterial, name: str) -> dict[str, str]:
     """Where a table comes from, and the command that builds it again."""
     return {
         "source": study.source(name),
-        "command": f"{FORCE} {RULE_OF.get(name, 'collect')} -- results/studies/{study.name}/{name}.csv",
+        "command": f"{study.call} --forcerun {RULE_OF.get(name, 'collect')} -- results/studies/{study.name}/{name}.csv",
     }
 
 
@@ -44,7 +44,7 @@ def comparison(study: StudyMaterial) -> Table:
         row, unit = found[0], about.get("unit", "")
         better = "lower is better" if about.get("better") == "lower" else "higher is better"
         means = [_mean(study, metric, version, row) for version in versions]
-        answer = pill(row["answer"], more=numbers.text(row.get("note")))
+        answer = pill(row["answer"], more=_note(row))
         band = float(about.get("equal_within") or 0)
         drawn = tables.strip(row, about.get("better", "higher"), band)
         cells = [plain(about.get("label", metric), more=f"{unit + ', ' if unit else ''}{better}"), *means]
@@ -72,6 +72,11 @@ def line(study: StudyMaterial, table: str, row: Mapping[str, Any]) -> Cell:
     return Cell(str(row["row"]), row["row"], href=study.source(table))
 
 
+def _note(row: Mapping[str, Any]) -> str:
+    """The note of a row, unless the number of pairs beside it says the same."""
+    return "" if row["answer"] == TOO_FEW_PAIRS and "; " not in numbers.text(row["note"]) else numbers.text(row["note"])
+
+
 def pairs(study: StudyMaterial) -> Table:
     """All pairs of arms but v2 against v1: further versions, references, controls, baselines."""
     columns = ["Arms", "Metric", "#Before", "#After", "#Difference"]
@@ -92,7 +97,7 @@ def pairs(study: StudyMaterial) -> Table:
         ]
         cells += [
             figure(row["p_holm"]),
-            pill(row["answer"], more=numbers.text(row["note"])),
+            pill(row["answer"], more=_note(row)),
             line(study, "comparison", row),
         ]
         rows.append(cells)

@@ -29,7 +29,8 @@ TONES = {  # verdicts and answers -> a word that the style sheet colours; every 
     "too few samples": "open",
     "warning": "open",
 }
-SIGNS = {"good": "\u25b2", "bad": "\u25bc", "odd": "\u21bb", "open": "?", "calm": "="}
+SIGNS = {"good": "\u25b2", "bad": "\u25bc", "odd": "\u21bb", "open": "?", "calm": "\u2013"}
+SAME = ("equal", "agrees")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def pill(word: Any, more: str = "") -> Cell:
     """A verdict or answer; `failed: reason` is shown as failed."""
     word = numbers.text(word)
     tone = tone_of(word)
-    return Cell(word or numbers.NOTHING, word, more=more, tone=tone, sign=SIGNS[tone] if word else "")
+    return Cell(
+        word or numbers.NOTHING, word, more=more, tone=tone, sign="=" if word in SAME else SIGNS[tone] if word else ""
+    )
 
 
 def tone_of(word: str) -> str:

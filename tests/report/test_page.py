@@ -207,3 +207,12 @@ def test_every_table_may_be_empty(results, table):
 
 def test_no_study_no_failure():
     assert "Is v2 better?" in page(Material(()))
+
+
+def test_under_five_pairs_there_are_means_but_no_interval(results):
+    table = results.study.tables["comparison"].copy()
+    table["answer"], table["pairs"], table["note"] = "too few pairs", 2, "2 pairs, 5 are needed for a sentence"
+    head = headline(results.changed(comparison=table))
+    assert head.short == "Too few pairs to say" and head.strip is None and "interval" not in head.sentence
+    assert head.sentence.endswith("in 2 paired seeds; from 5 on there is an answer.")
+    assert not any("baseline" in caveat for caveat in head.caveats)
