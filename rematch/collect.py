@@ -87,7 +87,7 @@ def _costs(keys: Sequence[tuple[str, str, str, int]], manifests: Sequence[dict[s
     rows = [
         (*key, "run", name, float(manifest[name]), 1, "ok")
         for key, manifest in zip(keys, manifests, strict=True)
-        for name in ("peak_memory_mb",)
+        for name in ("peak_memory_mb", "parameters")
         if manifest["status"] == "ok"
     ]
     return pd.DataFrame(rows, columns=[*RUN, "split", "name", "value", "n", "status"])

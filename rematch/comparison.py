@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -54,19 +54,20 @@ def comparison(
     scores: pd.DataFrame,
     pairs: Iterable[tuple[str, str]] | None = None,
     interval: Interval = "t",
+    primary: str | None = None,
 ) -> pd.DataFrame:
     """The table with `COLUMNS` for one study: `difference` is after - before in the metric's unit, per paired seed.
 
     `metrics`: name -> better, equal_within, depends_on. `arms`: name -> kind, version, settings, trained_as. `scores`:
-    columns arm, device, seed, split, name, value, n, status; the test split is used. p values are corrected after Holm
-    over the metrics of one pair of arms on one device. `pairs`: default `arm_pairs(arms)`.
+    columns arm, device, seed, split, name, value, n, status; the test split is used. p values are corrected
+    over the metrics of one pair of arms on one device (`gatekept`). `pairs`: default `arm_pairs(arms)`.
     """
     scores = scores[(scores["split"] == "test") | (scores["split"] == "") | (scores["status"] != "ok")]
     by_device = {device: Runs.of(here) for device, here in scores.groupby("device")}
     rows = []
     for before, after in arm_pairs(arms) if pairs is None else pairs:
         for device, runs in by_device.items():
-            rows += _compare_pair(study, device, metrics, arms, runs, before, after, interval)
+            rows += _compare_pair(study, device, metrics, arms, runs, before, after, interval, primary)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -104,7 +105,21 @@ def arm_pairs(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     return chain + [(arms[name]["version"], name) for name in beside if arms[name]["version"] in versions]
 
 
-def _compare_pair(study, device, metrics, arms, runs: Runs, before, after, interval) -> list[tuple[Any, ...]]:
+def gatekept(p_values: Sequence[float], names: Sequence[str], primary: str | None) -> list[float]:
+    """p values corrected over the metrics of one pair of arms; nan stays nan.
+
+    The primary metric, named before anything was trained, is tested alone. The others follow after Holm, and count only
+    if the primary one did: theirs is never smaller (fixed-sequence gatekeeping, Westfall and Krishen 2001), so that the
+    chance of any false word for the pair stays at 5 %. Without a primary metric all are corrected after Holm.
+    """
+    if primary not in names or not np.isfinite(p_values[names.index(primary)]):
+        return list(holm(p_values))
+    gate = p_values[names.index(primary)]
+    others = holm([np.nan if name == primary else p for name, p in zip(names, p_values, strict=True)])
+    return [gate if name == primary else float(np.maximum(gate, p)) for name, p in zip(names, others, strict=True)]
+
+
+def _compare_pair(study, device, metrics, arms, runs: Runs, before, after, interval, primary) -> list[tuple[Any, ...]]:
     trained = [arms.get(arm, {}).get("trained_as") or arm for arm in (before, after)]
     one, other = (sorted(runs.status.get(arm, {})) for arm in trained)
     if one and other and one != other:
@@ -122,7 +137,9 @@ def _compare_pair(study, device, metrics, arms, runs: Runs, before, after, inter
             rows.append(
                 (metric, about, *_measured(metric, metrics, arms, (before, after), sides, one, failed, interval))
             )
-    adjusted = holm([result.p if word == "" else np.nan for *_, result, _, word, _ in rows])
+    adjusted = gatekept(
+        [result.p if word == "" else np.nan for *_, result, _, word, _ in rows], [row[0] for row in rows], primary
+    )
     table = []
     for (metric, about, result, samples, word, note), p_holm in zip(rows, adjusted, strict=True):
         word = word or answer(result, about["better"], about.get("equal_within", 0.0), p_holm)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rematch.atomic import write_text
 from rematch.attribution import attribution
-from rematch.comparison import comparison
+from rematch.comparison import comparison, sample_comparison
 from rematch.convergence import budgets, curves
 from rematch.evidence import Evidence
 from rematch.lint_claims import lint
@@ -22,6 +22,7 @@ Arms = Mapping[str, Mapping[str, Any]]
 
 def write_comparison(
     study: str,
+    primary: str,
     metrics: Mapping[str, Any],
     arms: Arms,
     scores: str,
@@ -32,7 +33,7 @@ def write_comparison(
 ) -> None:
     """Writes the pairwise comparison, and what arms reach after equal steps, samples and seconds."""
     measured = _scores(scores)
-    write_text(outputs[0], comparison(study, metrics, arms, measured).to_csv(index=False))
+    write_text(outputs[0], comparison(study, metrics, arms, measured, primary=primary).to_csv(index=False))
     criterion = pd.read_csv(manifests).get("criterion", pd.Series(dtype=str)).dropna()
     history, spent = pd.read_csv(histories), pd.read_csv(timings)
     table = pd.DataFrame()
@@ -40,6 +41,22 @@ def write_comparison(
         name, better = (part.strip(" '\"[]") for part in criterion.value_counts().index[0].split(","))
         table = budgets(curves(history, spent, f"validation_{name}", better), f"validation_{name}", better)
     write_text(outputs[1], table.to_csv(index=False) if len(table.columns) else "study\n")
+
+
+def write_samples(study: str, pairs: Sequence[tuple[int, str, str]], output: str) -> None:
+    """Writes, seed by seed, how sure the difference of two single runs is on the test samples, whole and per group.
+
+    `pairs`: seed and the two files of predictions. Empty but for the header where predictions have no target.
+    """
+    tables = []
+    for seed, *files in pairs:
+        one, other = (pd.read_parquet(file) for file in files)
+        if all({"sample", "target", "prediction"} <= set(table.columns) for table in (one, other)):
+            grouped = [table.rename(columns={"bin": "group"}) for table in (one, other)]
+            tables.append(sample_comparison(*grouped, seed=seed).assign(study=study, seed=seed))
+    columns = ["study", "seed", "group", "n", "before", "after", "difference", "low", "high", "answer"]
+    whole = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    write_text(output, whole.to_csv(index=False))
 
 
 def write_claims(

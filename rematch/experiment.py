@@ -1,4 +1,4 @@
-"""What to run: config.yaml as values. Studies with their data set, seeds, device, budget; the list of runs. No torch."""
+"""What to run: config.yaml as values. Studies with data set, seeds, device, budget; the list of runs. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study hands to the training engine: a `Learner`. The loop itself is `rematch.engine.fit`, once for all studies."""
+"""What a study hands to the training engine: a `Learner`. The loop is `rematch.engine.fit`, once for all studies."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from rematch.digests import file_digest, text_digest
 from rematch.divergence import Diverged
 from rematch.engine import Fit, fit
 from rematch.failures import RunFailed, explained_failures
+from rematch.learner import Learner
 from rematch.settings import build
 
 EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
@@ -95,7 +96,7 @@ def train_run(
         _log.error("failed: %s", error)
         _write_failure(outputs, settings, facts | {"status": f"failed: {' '.join(str(error).split())}"})
         return
-    facts |= {"status": "ok", "criterion": list(learner.criterion), **describe(opened), **_outcome(result)}
+    facts |= {"status": "ok", "criterion": list(learner.criterion), **describe(opened), **_outcome(learner, result)}
     facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}
     _write_run(outputs, settings, result, facts)
     clean(Path(state), limits.states)
@@ -173,14 +174,16 @@ def _git(*arguments: str) -> str:
         return ""
 
 
-def _outcome(result: Fit) -> dict[str, Any]:
+def _outcome(learner: Learner, result: Fit) -> dict[str, Any]:
+    model = getattr(learner, "model", None)  # buffers such as running means are weights, but nobody trains them
+    trained = model.parameters() if hasattr(model, "parameters") else result.best.values()
     return {
         "best_epoch": result.best_epoch,
         "best_value": result.best_value,
         "epochs_run": result.epochs_run,
         "stop_reason": result.stop_reason,
         "resumed": result.resumed,
-        "parameters": sum(value.numel() for value in result.best.values()),
+        "parameters": sum(value.numel() for value in trained),
     }
 
 

@@ -148,6 +148,28 @@ def arms_of_study(wildcards):
     }
 
 
+def sample_pairs(wildcards):
+    """Per seed the predictions of v1 and v2, where both are part of the experiment."""
+    here = entry(wildcards)
+    arms = [
+        here.arms[name].trained_as
+        for name in ("v1", here.attribution["version"])
+        if name in here.arms
+    ]
+    folder = f"results/runs/{wildcards.study}"
+    pairs = [
+        [
+            seed,
+            *(
+                f"{folder}/{arm}/{here.device}/{seed}/predictions.parquet"
+                for arm in arms
+            ),
+        ]
+        for seed in here.seeds
+    ]
+    return pairs if len(arms) == 2 else []
+
+
 def ledger_text(wildcards):
     """What verdicts depend on; a `why` is none of it."""
     text = entry(wildcards).study.text

@@ -44,10 +44,31 @@ rule compare:
     conda:
         "../envs/report.yaml"
     params:
+        primary=lambda wildcards: entry(wildcards).study.text["primary"],
         metrics=lambda wildcards: dict(entry(wildcards).study.text["metrics"]),
         arms=arms_of_study,
     script:
         "../scripts/compare.py"
+
+
+rule samples:
+    """How sure the difference of v1 and v2 is within each seed: a paired bootstrap over test samples, whole and per group."""
+    input:
+        predictions=lambda wildcards: [
+            file for _, *files in sample_pairs(wildcards) for file in files
+        ],
+        code=code_of("rematch/evidence_tables.py"),
+    output:
+        "results/studies/{study}/samples.csv",
+    log:
+        "logs/samples/{study}.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        pairs=sample_pairs,
+    script:
+        "../scripts/samples.py"
 
 
 rule claims:
@@ -132,6 +153,7 @@ rule tables:
                 "lint",
                 "attribution",
                 "runs",
+                "samples",
             )
         ],
         code=code_of("rematch/evidence_tables.py"),
@@ -139,6 +161,7 @@ rule tables:
         "results/tables/comparison.csv",
         "results/tables/comparison.md",
         "results/tables/budgets.csv",
+        "results/tables/samples.csv",
         "results/tables/claims.csv",
         "results/tables/claims.md",
         "results/tables/tiers.csv",

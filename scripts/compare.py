@@ -6,6 +6,7 @@ from rematch.jobs import job
 with job(snakemake.log[0]):
     write_comparison(
         snakemake.wildcards.study,
+        snakemake.params.primary,
         snakemake.params.metrics,
         snakemake.params.arms,
         snakemake.input.scores,

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from rematch.comparability import why_not_comparable
-from rematch.comparison import COLUMNS, arm_pairs, comparison, sample_comparison
+from rematch.comparison import COLUMNS, arm_pairs, comparison, gatekept, sample_comparison
+from rematch.statistics import holm
 
 METRICS = {
     "rmse": {"better": "lower", "equal_within": 0.02, "depends_on": ["split"]},
@@ -147,3 +148,12 @@ def test_samples_by_group_and_none_below_thirty():
 def test_other_samples_are_refused():
     with pytest.raises(ValueError, match=r"^predictions: expected the same samples, found 40 and 30, 30 shared$"):
         sample_comparison(predictions(np.ones(40)), predictions(np.ones(30)))
+
+
+def test_the_primary_metric_is_tested_alone_and_keeps_the_gate():
+    names = ["main", "a", "b"]
+    assert gatekept([0.04, 0.01, 0.30], names, "main") == pytest.approx([0.04, 0.04, 0.30])
+    assert gatekept([0.20, 0.001, 0.001], names, "main") == pytest.approx([0.20, 0.20, 0.20])
+    assert gatekept([0.01, 0.02, 0.03], names, None) == pytest.approx(list(holm([0.01, 0.02, 0.03])))
+    left = gatekept([np.nan, 0.01, 0.03], names, "main")
+    assert np.isnan(left[0]) and left[1:] == pytest.approx([0.02, 0.03])

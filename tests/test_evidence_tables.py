@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from rematch.evidence_tables import join_tables, write_attribution, write_claims, write_comparison
+from rematch.evidence_tables import join_tables, write_attribution, write_claims, write_comparison, write_samples
 
 METRICS = {"rmse": {"label": "RMSE", "better": "lower", "equal_within": 0.01}}
 SETTINGS = {"a": 1}
@@ -55,13 +55,31 @@ def folder(tmp_path):
 def test_comparison_and_budgets(folder):
     outputs = [folder / "comparison.csv", folder / "budgets.csv"]
     inputs = [str(folder / f"{name}.csv") for name in ("scores", "histories", "timings", "manifests")]
-    write_comparison("toy", METRICS, ARMS, *inputs, outputs)
+    write_comparison("toy", "rmse", METRICS, ARMS, *inputs, outputs)
     row = pd.read_csv(outputs[0]).query("before == 'v1' and after == 'v2'").iloc[0]
     assert row["answer"] == "better"
     assert row["difference"] == pytest.approx(-1.0, abs=0.02)
     assert row["pairs"] == 5
     budgets = pd.read_csv(outputs[1])
     assert {"steps", "seconds"} <= set(budgets["budget"])
+
+
+def test_samples_of_two_runs(tmp_path):
+    target = pd.Series(range(100), dtype=float)
+    bins = ["low"] * 20 + ["high"] * 80
+    for name, error in (("v1", 2.0), ("v2", 1.0)):
+        table = pd.DataFrame({"sample": target.index.astype(str), "target": target, "prediction": target + error})
+        table.assign(bin=bins).to_parquet(tmp_path / f"{name}.parquet")
+    pd.DataFrame({"sample": ["a"]}).to_parquet(tmp_path / "no-target.parquet")
+    pair = (1, str(tmp_path / "v1.parquet"), str(tmp_path / "v2.parquet"))
+    write_samples("toy", [pair], str(tmp_path / "samples.csv"))
+    table = pd.read_csv(tmp_path / "samples.csv").set_index("group")
+    assert table.loc["high", "answer"] == "better"
+    assert table.loc["low", "answer"] not in ("better", "worse")  # 20 samples are too few for a word
+    assert table.loc["high", "difference"] == pytest.approx(-1.0)
+    empty = (1, str(tmp_path / "no-target.parquet"), str(tmp_path / "no-target.parquet"))
+    write_samples("toy", [empty], str(tmp_path / "empty.csv"))
+    assert len(pd.read_csv(tmp_path / "empty.csv")) == 0
 
 
 def test_shares_of_two_changes(folder):
