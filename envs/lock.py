@@ -1,4 +1,4 @@
-"""From requirements.in, as pip resolves it here: requirements.lock (everything) and envs/*.yaml (one per kind of rule)."""
+"""From requirements.in, as pip resolves it here: requirements.lock (everything) and envs/*.yaml."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PLATFORM_ONLY = ("nvidia-", "triton", "cuda-")  # pulled in by torch where it has a GPU build; torch pins them itself
-# Environment -> sections of requirements.in. A pin file cannot tell accelerators apart, so cpu, cuda and mps stand apart.
+# Environment -> sections of requirements.in. Pin files cannot tell accelerators apart: cpu, cuda, mps stand apart.
 ENVIRONMENTS = {
     "cpu": ("training",),
     "cuda": ("training",),
