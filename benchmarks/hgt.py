@@ -4,7 +4,7 @@
 
 `--raw` is a folder with Hetionet's node and edge files; without it a random graph has the same types, relations and
 counts. HGTConv gets 5,000 edges per relation, as in the recipe, because all edges would need tens of GB; ours is timed
-on those and on all edges. `--quick` divides nodes and edges by 40. Times are seconds of one CPU thread, forward and
+on those and on all edges. `--quick` divides nodes and edges by 20. Times are seconds of one CPU thread, forward and
 backward, medians of interleaved runs; memory is the peak of a process that does one step.
 """
 
@@ -37,10 +37,10 @@ from rematch.studies.drug_repurposing.trim import kept_nodes, renumber
 TYPES = {"Anatomy": 398, "Compound": 1536, "Disease": 136, "Gene": 18942, "Pathway": 1822, "Side Effect": 5701}
 RELATIONS = """AdG Anatomy Gene 102240, AeG Anatomy Gene 369336, AuG Anatomy Gene 97848, CbG Compound Gene 11571,
 CcSE Compound SideEffect 138944, CdG Compound Gene 21102, CpD Compound Disease 390, CrC Compound Compound 6486,
-CtD Compound Disease 755, CuG Compound Gene 18756, DaG Disease Gene 12623, DdG Disease Gene 7623, DlA Disease Anatomy 3602,
-DrD Disease Disease 543, DuG Disease Gene 7731, GcG Gene Gene 61690, GiG Gene Gene 147164, GpPW Gene Pathway 84372,
-Gr>G Gene Gene 265672"""
-HEADS, LAYERS, SAMPLED, QUICK = 4, 2, 5000, 40
+CtD Compound Disease 755, CuG Compound Gene 18756, DaG Disease Gene 12623, DdG Disease Gene 7623,
+DlA Disease Anatomy 3602, DrD Disease Disease 543, DuG Disease Gene 7731, GcG Gene Gene 61690, GiG Gene Gene 147164,
+GpPW Gene Pathway 84372, Gr>G Gene Gene 265672"""
+HEADS, LAYERS, SAMPLED, QUICK = 4, 2, 5000, 20
 
 
 def random_graph(divisor: int) -> tuple[dict[str, np.ndarray], Edges]:
