@@ -67,7 +67,7 @@ def resumed_epoch(folder: Path) -> dict[str, int]:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_killed_ten_times_ends_in_the_same_bytes(tmp_path):
-    epochs = int(os.environ.get("REMATCH_KILL_EPOCHS", "4000"))
+    epochs = int(os.environ.get("REMATCH_KILL_EPOCHS", "1000"))
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     for folder in (alone, killed):
         folder.mkdir()
