@@ -1,0 +1,126 @@
+"""Transitive closure: time against networkx and against writing the output once, and peak memory over the output.
+
+Trees of 111,103 nodes (975,896 pairs) and 2,500,000 nodes (about 22 million pairs), and a directed acyclic graph of the
+smaller size where one node in fifty has a second parent. Memory is the growth of the peak of a fresh process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import networkx
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rematch.studies.taxonomy.closure import closure, tree_closure
+from rematch.studies.taxonomy.generate import level_counts
+
+SMALL, LARGE = (111_103, 38, 975_896), (2_500_000, 38, 21_960_000)
+
+
+def random_tree(nodes: int, depth: int, pairs: int) -> np.ndarray:
+    """Parent (n,) int32 of a tree with the given figures, level by level."""
+    counts = level_counts(nodes, depth, pairs)
+    draw = np.random.default_rng(7)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    parts = [draw.integers(starts[i], starts[i + 1], counts[i + 1]) for i in range(depth)]
+    return np.concatenate([[-1], *parts]).astype(np.int32)
+
+
+def with_second_parents(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(parent_starts, parents) of the tree with a second, smaller parent for one node in fifty."""
+    draw = np.random.default_rng(8)
+    lists = [[int(p)] if p >= 0 else [] for p in parent]
+    for x in draw.integers(2, len(parent), len(parent) // 50):
+        lists[x].append(int(draw.integers(0, parent[x] + 1)))
+    lists = [sorted(set(own)) for own in lists]
+    return np.concatenate([[0], np.cumsum([len(own) for own in lists])]), np.array(
+        [p for own in lists for p in own], np.int32
+    )
+
+
+def seconds(function: Callable, rounds: int = 5) -> float:
+    """Median processor seconds of a call; unlike wall time they do not count what else the machine does."""
+    found = []
+    for _ in range(rounds):
+        start = time.process_time()
+        function()
+        found.append(time.process_time() - start)
+    return statistics.median(found)
+
+
+def write_once(pairs: int) -> Callable:
+    """A function that allocates and fills an array of the output's size."""
+    return lambda: np.full(pairs, 1, np.int32)
+
+
+def peak_growth(path: Path) -> None:
+    """In a fresh process: prints by how many bytes the closure of the tree in `path` raised the peak, and its own size."""
+    parent = np.load(path)
+    tree_closure(parent[:10].clip(-1, 0))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    offsets, ancestors = tree_closure(parent)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"growth": (after - before) * 1024, "output": offsets.nbytes + ancestors.nbytes}))
+
+
+def networkx_closure(child: np.ndarray, parents: np.ndarray) -> networkx.DiGraph:
+    """networkx's closure of the graph with edges parent -> child."""
+    return networkx.transitive_closure_dag(networkx.DiGraph(zip(parents.tolist(), child.tolist())))
+
+
+def main() -> None:
+    """Prints a table and the RESULT lines."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="networkx once instead of three times")
+    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
+    known = parser.parse_args()
+    if known.peak:
+        peak_growth(known.peak)
+        return
+    small, large = random_tree(*SMALL), random_tree(*LARGE)
+    dag = with_second_parents(small)
+    tree_closure(small[:10].clip(-1, 0))
+    closure(np.array([0, 0, 1, 3]), np.array([0, 0, 1], np.int32))
+    rows = {}
+    for name, parent, pairs in (("tree, 111,103 nodes", small, SMALL[2]), ("tree, 2,500,000 nodes", large, LARGE[2])):
+        assert len(tree_closure(parent)[1]) == pairs
+        rows[name] = pairs, seconds(lambda p=parent: tree_closure(p)), seconds(write_once(pairs))
+    pairs = len(closure(*dag)[1])
+    rows["DAG, 111,103 nodes"] = pairs, seconds(lambda: closure(*dag)), seconds(write_once(pairs))
+    rounds = 1 if known.quick else 3
+    peers = {
+        "tree, 111,103 nodes": seconds(lambda: networkx_closure(np.arange(1, len(small)), small[1:]), rounds),
+        "DAG, 111,103 nodes": seconds(
+            lambda: networkx_closure(np.repeat(np.arange(len(small)), np.diff(dag[0])), dag[1]), rounds
+        ),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "parent.npy"
+        np.save(path, large)
+        done = subprocess.run(
+            [sys.executable, __file__, "--peak", str(path)], capture_output=True, text=True, check=True
+        )
+        peak = json.loads(done.stdout)
+    print(f"{'':24} {'pairs':>12} {'ours s':>9} {'write s':>9} {'networkx s':>11}")
+    for name, (pairs, ours, once) in rows.items():
+        print(f"{name:24} {pairs:12,} {ours:9.4f} {once:9.4f} {peers.get(name, float('nan')):11.2f}")
+    tree, big, graph = rows["tree, 111,103 nodes"], rows["tree, 2,500,000 nodes"], rows["DAG, 111,103 nodes"]
+    print(f"RESULT speedup_vs_networkx {peers['tree, 111,103 nodes'] / tree[1]:.0f}")
+    print(f"RESULT speedup_vs_networkx_dag {peers['DAG, 111,103 nodes'] / graph[1]:.0f}")
+    print(f"RESULT times_write_once {max(tree[1] / tree[2], big[1] / big[2]):.2f}")
+    print(f"RESULT peak_over_output {peak['growth'] / peak['output']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
