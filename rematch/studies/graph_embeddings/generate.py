@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from rematch.atomic import write_text
 from rematch.streams import numpy_generator
@@ -124,4 +125,4 @@ def _write(out: Path, name: str, drawn: dict[str, np.ndarray], targets: bool) ->
 
 
 def _rows(values: np.ndarray) -> str:
-    return "\n".join(map(", ".join, values.astype(str).tolist())) + "\n"
+    return pd.DataFrame(values).to_csv(header=False, index=False, lineterminator="\n")
