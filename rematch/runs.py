@@ -88,7 +88,7 @@ def train_run(
                 folder=Path(state),
                 fingerprint=facts["fingerprint"],
                 max_seconds=limits.max_seconds,
-                keep_every=EPOCHS_BETWEEN_CHECKPOINTS,
+                keep_every=EPOCHS_BETWEEN_CHECKPOINTS if limits.states == "keep" else None,
             )
     except (Diverged, RunFailed, ValueError, RuntimeError) as error:
         if not limits.show_failures:
