@@ -14,7 +14,7 @@ from rematch.scores import Evaluation, Score
 from rematch.studies.link_prediction.graph import Graph, propagate
 from rematch.studies.link_prediction.heuristics import HEURISTICS
 from rematch.studies.link_prediction.metrics import hits_at, reciprocal_ranks
-from rematch.studies.link_prediction.model import LinkPredictor
+from rematch.studies.link_prediction.model import Layer, LinkPredictor
 from rematch.studies.link_prediction.settings import Settings
 
 CUTS = (10, 20, 50, 100)
@@ -40,16 +40,15 @@ def evaluate(
     model = LinkPredictor(settings, graph.n, 0 if features is None else features.shape[1])
     model.load_state_dict(dict(weights))
     model.to(device).eval()
-    layers: list[Tensor] = []
+    layers: list[Layer] = []
     with torch.no_grad():
         h = model.encode(graph, None if features is None else torch.from_numpy(features).to(device), layers)
         result = _evaluation(train, test, names, lambda pairs: model.decode(h, pairs).cpu().numpy(), True)
         shape = diagnostics.collapse(h)
-        shape |= {
-            f"dirichlet_energy_{i}": diagnostics.dirichlet_energy(x, propagate(graph, x))
-            for i, x in enumerate(layers, 1)
-        }
-        shape["dirichlet_energy"] = shape[f"dirichlet_energy_{len(layers)}"]
+        outputs = [layer.output for layer in layers]
+        energies = [diagnostics.dirichlet_energy(output, propagate(graph, output)) for output in outputs]
+        shape |= {f"dirichlet_energy_{number}": energy for number, energy in enumerate(energies, 1)}
+        shape["dirichlet_energy"] = energies[-1]
     result.scores.extend(Score(name, value, graph.n) for name, value in shape.items())
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,13 @@ from torch.nn.functional import dropout
 
 from rematch.studies.link_prediction.graph import Graph, pair_dots, propagate
 from rematch.studies.link_prediction.settings import Settings
+
+
+class Layer(NamedTuple):
+    """What one layer computed for the nodes, both (n, hidden)."""
+
+    activated: Tensor  # before dropout and before anything is added
+    output: Tensor
 
 
 class GraphNorm(nn.Module):
@@ -34,7 +43,7 @@ class LinkPredictor(nn.Module):
 
     h_0 holds the node embeddings, joined by projected structural features (n, 6) if there are any. Layer l computes
     dropout(activation(norm(S h_{l-1} W_l + b_l))) plus what `skip` adds, S being the symmetrically scaled adjacency
-    matrix (Kipf & Welling 2017); the last layer of a linear network has neither norm nor dropout before the sum.
+    matrix (Kipf & Welling 2017).
     """
 
     def __init__(self, settings: Settings, num_nodes: int, num_features: int = 0):
@@ -53,7 +62,7 @@ class LinkPredictor(nn.Module):
         if settings.decoder == "mlp":
             self.mlp = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1))
 
-    def encode(self, graph: Graph, features: Tensor | None, layers: list[Tensor] | None = None) -> Tensor:
+    def encode(self, graph: Graph, features: Tensor | None, layers: list[Layer] | None = None) -> Tensor:
         """The nodes' vectors (n, hidden) after the last layer; those of every layer are appended to `layers`."""
         settings = self.settings
         h = self.embedding
@@ -62,13 +71,12 @@ class LinkPredictor(nn.Module):
         first = h
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             before = first if settings.skip == "input" else h
-            # Multiplying by the weights first or after propagation is the same; first keeps one product per direction.
-            h = self.activation(norm(propagate(graph, layer(h))))
-            h = dropout(h, settings.dropout, self.training)
+            activated = self.activation(norm(propagate(graph, h @ layer.weight.T) + layer.bias))
+            h = dropout(activated, settings.dropout, self.training)
             if settings.residual and (number > 0 or settings.skip != "after-first"):
                 h = h + settings.residual * before
             if layers is not None:
-                layers.append(h)
+                layers.append(Layer(activated, h))
         return h
 
     def decode(self, h: Tensor, pairs: np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ from rematch.studies.link_prediction import losses
 from rematch.studies.link_prediction.graph import Graph, propagate
 from rematch.studies.link_prediction.heuristics import HEURISTICS
 from rematch.studies.link_prediction.metrics import hits_at
-from rematch.studies.link_prediction.model import LinkPredictor
+from rematch.studies.link_prediction.model import Layer, LinkPredictor
 from rematch.studies.link_prediction.sampling import Sampler
 from rematch.studies.link_prediction.settings import Settings
 from rematch.torch_learner import TorchLearner
@@ -91,15 +91,17 @@ class Task:
 
     def validate(self, model: LinkPredictor, epoch: int) -> dict[str, float]:
         """Hits@20 on the validation pairs, and the diagnostics of the encoder."""
-        layers: list[Tensor] = []
+        layers: list[Layer] = []
         h = model.encode(self.graph, self.features, layers)
         positive = model.decode(h, self.data["valid_pos"]).cpu().numpy()
         negative = model.decode(h, self.data["valid_neg"]).cpu().numpy()
         values = {"hits_at_20": hits_at(positive, negative, 20)}
         values |= diagnostics.separation(positive, negative) | diagnostics.collapse(h)
         for number, layer in enumerate(layers, start=1):
-            values[f"dirichlet_energy_{number}"] = diagnostics.dirichlet_energy(layer, propagate(self.graph, layer))
-            values[f"dead_units_{number}"] = diagnostics.dead_share(layer)
+            values[f"dirichlet_energy_{number}"] = diagnostics.dirichlet_energy(
+                layer.output, propagate(self.graph, layer.output)
+            )
+            values[f"dead_units_{number}"] = diagnostics.dead_share(layer.activated)
         return values
 
 
