@@ -93,7 +93,7 @@ def order(hierarchy: Hierarchy) -> Order:
     if tree:
         parent = np.full(n, -1, np.int64)
         parent[edges[:, 0]] = edges[:, 1]
-        new, ends = _preorder(by_depth, parent)
+        new, ends = preorder(by_depth, parent)
     else:
         new = np.empty(n, np.int64)
         new[by_depth] = np.arange(n)
@@ -144,7 +144,8 @@ def _depths(starts, child_starts, children):
 
 
 @njit(cache=True)
-def _preorder(by_depth, parent):
+def preorder(by_depth, parent):
+    """(new number by node, one past the last descendant by new number) of a forest; `by_depth`: parents first."""
     n = parent.shape[0]
     size = np.ones(n, np.int64)
     for i in range(n - 1, -1, -1):

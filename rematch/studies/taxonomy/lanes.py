@@ -1,8 +1,8 @@
 """Sixteen-lane vector operations for the training kernel, written as LLVM vector code.
 
 A row of the embedding table is padded to a multiple of 16 numbers, so that one row of float32 is one cache line and, on
-a machine with 512-bit registers, one register. Left to itself the compiler keeps loops over such rows scalar, because it
-cannot prove that rows do not overlap: a kernel written that way made 0.56 in place of 1.5 million pairs per second.
+a machine with 512-bit registers, one register. Left to itself the compiler keeps loops over such rows scalar: it cannot
+prove that rows do not overlap: a kernel written that way made 0.56 in place of 1.5 million pairs per second.
 Elsewhere LLVM splits the vectors into what the processor has.
 """
 

@@ -1,10 +1,10 @@
 import networkx
 import numpy as np
 import pytest
-from small_hierarchies import DIAMOND, TREE, ancestor_names, prepared, random_tree
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
+from small_hierarchies import DIAMOND, TREE, ancestor_names, prepared, random_tree
 
 from rematch.studies.taxonomy.closure import closure, tree_closure
 

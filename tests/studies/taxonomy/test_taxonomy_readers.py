@@ -11,7 +11,8 @@ from rematch.studies.taxonomy import data
 from rematch.studies.taxonomy.generate import generate, level_counts
 from rematch.studies.taxonomy.readers import READERS, read
 
-NODES = "1\t|\t1\t|\tno rank\t|\n2\t|\t1\t|\tphylum\t|\n3\t|\t1\t|\tphylum\t|\n5\t|\t2\t|\tclass\t|\n7\t|\t5\t|\tspecies\t|\n"
+ROWS = [(1, 1, "no rank"), (2, 1, "phylum"), (3, 1, "phylum"), (5, 2, "class"), (7, 5, "species")]
+NODES = "".join(f"{own}\t|\t{parent}\t|\t{rank}\t|\n" for own, parent, rank in ROWS)
 NAMES = "".join(
     f"{i}\t|\tname {i}\t|\t\t|\tscientific name\t|\n{i}\t|\tother\t|\t\t|\tsynonym\t|\n" for i in (1, 2, 3, 5, 7)
 )
@@ -66,7 +67,8 @@ def test_a_table_a_gtdb_file_a_closure_and_phyloxml(tmp_path):
     assert ancestor_names(again) == ancestor_names(plain)
     assert np.array_equal(again.train["steps"], plain.train["steps"])
     taxon = "<clade><taxonomy><scientific_name>{}</scientific_name></taxonomy>{}</clade>".format
-    text = f'<phyloxml xmlns="http://www.phyloxml.org"><phylogeny>{taxon("r", taxon("a", taxon("c", "")) + taxon("b", ""))}</phylogeny></phyloxml>'
+    clades = taxon("r", taxon("a", taxon("c", "")) + taxon("b", ""))
+    text = f'<phyloxml xmlns="http://www.phyloxml.org"><phylogeny>{clades}</phylogeny></phyloxml>'
     (tmp_path / "xml" / "ncbi_taxonomy_metazoa.xml.bz2").write_bytes(bz2.compress(text.encode()))
     assert ancestor_names(_prepare(tmp_path / "xml", "phyloxml"))["c"] == {"a", "r"}
 
@@ -79,8 +81,9 @@ def test_a_gtdb_dump_leaves_genomes_out(tmp_path):
 
 
 def test_the_cones_split_names_the_ancestor_first(tmp_path):
-    files = {"vocab": "0\troot\n1\ta\n2\tc\n3\tb\n", "train_0percent": "0\t1\n1\t2\n0\t3\n", "train_25percent": "0\t1\n1\t2\n0\t3\n",
-             "valid": "0\t2\n", "valid_neg": "3\t2\n", "test": "0\t2\n", "test_neg": "2\t3\n"}  # fmt: skip
+    direct = "0\t1\n1\t2\n0\t3\n"
+    files = {"vocab": "0\troot\n1\ta\n2\tc\n3\tb\n", "train_0percent": direct, "train_25percent": direct, "valid": "0\t2\n",
+             "valid_neg": "3\t2\n", "test": "0\t2\n", "test_neg": "2\t3\n"}  # fmt: skip
     for name, text in files.items():
         (tmp_path / f"{name}.tsv").write_text(text)
     result = _prepare(tmp_path, "cones-split")

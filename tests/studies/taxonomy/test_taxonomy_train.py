@@ -1,5 +1,7 @@
 """The learner in the engine: it learns, resumes to the same bytes, and its controls fail."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -20,21 +22,14 @@ def tree(tmp_path_factory):
 
 
 def _map(weights, result, hyperbolic=True):
-    train = result.train
-    found = rank_ancestors(
-        weights["embedding"].numpy(),
-        result.test["anchors"],
-        train["offsets"],
-        train["ancestors"],
-        train["steps"],
-        hyperbolic,
-    )
+    table, closure = weights["embedding"].numpy(), [result.train[key] for key in ("offsets", "ancestors", "steps")]
+    found = rank_ancestors(table, result.test["anchors"], *closure, hyperbolic)
     return found.precision[:, 0].mean()
 
 
 def test_training_reconstructs_and_the_controls_do_not(tree):
-    arms = {name: settings(epochs=40, **changes) for name, changes in
-            {"v3": dict(), "shuffled": dict(labels="shuffled"), "euclidean": dict(geometry="euclidean")}.items()}  # fmt: skip
+    kinds = {"v3": dict(), "shuffled": dict(labels="shuffled"), "euclidean": dict(geometry="euclidean")}
+    arms = {name: settings(epochs=40, **changes) for name, changes in kinds.items()}
     maps = {}
     for name, arm in arms.items():
         result = fit(learner(arm, tree.train, 3, CPU), seed=3, epochs=arm.epochs)
@@ -125,7 +120,7 @@ def test_the_step_burns_in_and_falls(tree):
     model = learner(settings(epochs=10, burn_in=0.2, schedule="linear"), tree.train, 3, CPU)
     steps = [model._step_size(epoch) for epoch in range(10)]
     np.testing.assert_allclose(steps[:3], [0.01, 0.01, 0.1])
-    assert steps[-1] == pytest.approx(0.01) and all(a >= b for a, b in zip(steps[2:], steps[3:]))
+    assert steps[-1] == pytest.approx(0.01) and all(a >= b for a, b in pairwise(steps[2:]))
 
 
 @pytest.mark.parametrize(
