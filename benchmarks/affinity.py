@@ -1,4 +1,4 @@
-"""Minibatches cut from tensors in memory against a per-item DataLoader, on v1's and v2's networks of the affinity study.
+"""Minibatches cut from tensors in memory against a per-item DataLoader, on the networks of the affinity study.
 
 Both loops do the same updates of the same network: forward, weighted squared error, backward, Adam. The rounds are
 interleaved in one process; the ratio of a round is free of what else the machine does, and the median of rounds is
@@ -80,9 +80,7 @@ def main() -> None:
     loader = DataLoader(Rows(x, y), batch_size=BATCH, shuffle=True)
     ways = {"dataloader": lambda: iter(loader), "slices": slices(x, y)}
     print(f"{rows} rows, {FEATURES} features, batch {BATCH}, one thread, torch {torch.__version__}")
-    print(
-        f"{'network':8} {'dataloader':>12} {'slices':>12} {'ratio':>7}   rows per second, median of 5 interleaved rounds"
-    )
+    print(f"{'network':8} {'dataloader':>12} {'slices':>12} {'ratio':>7}   rows per second, median of 5 rounds")
     ratios = {}
     for name, network in NETWORKS.items():
         found: dict[str, list[float]] = {way: [] for way in ways}

@@ -21,7 +21,9 @@ def job(log: str) -> Iterator[None]:
     the traceback in the log, and exit code 1. `Interrupted` ends with code 75, so that a retry goes on.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    to_file, to_terminal = logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()
+    Path(log).write_text("")
+    # Appending, so that the traceback that is appended beside it is not overwritten.
+    to_file, to_terminal = logging.FileHandler(log, mode="a", encoding="utf-8"), logging.StreamHandler()
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal.setLevel(logging.WARNING)
     root = logging.getLogger()

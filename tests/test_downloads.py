@@ -1,4 +1,4 @@
-"""Downloads against a local server and a mirror folder: verified before they get their name, nothing half-written left."""
+"""Downloads from a local server and a mirror: verified before they get their name, nothing half-written left."""
 
 import hashlib
 import json

@@ -160,9 +160,11 @@ def test_a_comment_in_a_module_makes_what_imports_it(finished, edit, file, expec
 
 
 @pytest.mark.slow
-def test_a_touched_file_makes_nothing(finished):
-    touched = [f"{STUDY}/model.py", "rematch/engine.py", "data/antibody_generated/raw.json", "scripts/train.py"]
-    for file in [*touched, "config/studies/antibody_affinity.yaml", "config/config.yaml"]:
+def test_a_touched_file_makes_nothing(finished, edit):
+    # Not for scripts/*.py: Snakemake compares the time of a script, not its content, and every script is a mere call.
+    touched = [f"{STUDY}/model.py", "rematch/engine.py", "config/studies/antibody_affinity.yaml", "config/config.yaml"]
+    for file in touched:
+        edit(file, "", "")
         (finished / file).touch()
     assert jobs(finished) == {}
 

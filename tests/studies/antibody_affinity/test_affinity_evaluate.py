@@ -160,8 +160,8 @@ def test_a_random_split_shows_the_planted_leak_and_a_grouped_one_removes_it(many
     r2 = {}
     for split in ("random", "grouped"):
         values = []
-        for seed in (1, 2, 3):
-            found = prepared(many, seed, split=split)
+        for seed in (1,):
+            found = prepared(many, seed, split=split, features=30)
             best = fit(learner(settings, found.train, seed, CPU), seed=seed, epochs=1).best
             names = found.names
             result = evaluate(settings, best, found.train, found.test, names, CPU)

@@ -1,5 +1,7 @@
 """The networks, losses, weights and learners of the affinity study."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def test_parameter_counts_of_the_two_networks(version, linear, whole):
     assert parameter_count(model) == whole
     assert sum(p.numel() for m in model.modules() if isinstance(m, torch.nn.Linear) for p in m.parameters()) == linear
     widths = [150, *arm(version).hidden, 1]
-    assert linear == sum(a * b + b for a, b in zip(widths, widths[1:]))
+    assert linear == sum(a * b + b for a, b in itertools.pairwise(widths))
 
 
 def test_the_last_dropout_is_halved_and_the_activation_is_the_named_one():
