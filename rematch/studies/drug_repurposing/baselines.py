@@ -60,7 +60,8 @@ def rank_20_noise(settings: Settings, data: Data, edges: Edges, seed: int) -> di
     generator = torch_generator(seed, "noise")
     rank = min(20, width)
     noise = torch.randn(nodes, rank, generator=generator) @ torch.randn(rank, width, generator=generator) / rank**0.5
-    return _as_embeddings(noise + 1.1 * torch.randn(1, width, generator=generator), data)
+    offset = torch.nn.functional.normalize(torch.randn(1, width, generator=generator))
+    return _as_embeddings(noise + 1.1 * width**0.5 * offset, data)  # so the mean cosine is about 1.21 / 2.21 = 0.55
 
 
 def random_scores(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:

@@ -59,7 +59,8 @@ def ranking_loss(scores: Tensor, treated: Tensor) -> Tensor:
     `scores (compounds, diseases)`; `treated` a mask of the same shape. Each treatment is compared with all compounds
     that are not known to treat its disease, and with all diseases that its compound is not known to treat.
     """
-    rest = scores.masked_fill(treated, -torch.inf)
+    # A large finite number: a drug that treats every disease would leave a logsumexp of -inf, whose gradient is NaN.
+    rest = scores.masked_fill(treated, -1e9)
     compound, disease = treated.nonzero(as_tuple=True)
     own = scores[compound, disease]
     by_disease = F.softplus(rest.logsumexp(0)[disease] - own)
