@@ -7,6 +7,7 @@ from numba import njit
 from scipy.stats import rankdata
 
 from rematch.streams import numpy_generator
+from rematch.studies.taxonomy.ranking import plain
 
 PAIRS = 100_000  # sampled node pairs behind separation and distortion
 _SEED = 0  # the sample is fixed, so that arms are judged on the same pairs
@@ -74,7 +75,7 @@ def distortion(table, offsets, ancestors, steps, hyperbolic: bool) -> tuple[floa
     n = len(offsets) - 1
     draw = numpy_generator(_SEED, "taxonomy", "distortion")
     first, second = draw.integers(0, n, PAIRS), draw.integers(0, n, PAIRS)
-    true = _path_lengths(first, second, offsets, ancestors, steps)
+    true = _path_lengths(first, second, plain(offsets), plain(ancestors), plain(steps))
     keep = true > 0
     if not keep.any():
         return float("nan"), 0

@@ -18,6 +18,12 @@ class Ranks(NamedTuple):
     count: np.ndarray  # number of positives
 
 
+def plain(array: np.ndarray) -> np.ndarray:
+    """The array, copied only if read-only, unaligned or not contiguous: to Numba those are types of their own, for
+    which it would compile everything again."""
+    return np.require(array, requirements=("C", "A", "W"))
+
+
 def rank_ancestors(table, anchors, offsets, ancestors, steps, hyperbolic: bool) -> Ranks:
     """Full ranking of the ancestors of `anchors` (a,) against every node of `table` (n, dim) (Nickel and Kiela 2017).
 
@@ -28,7 +34,8 @@ def rank_ancestors(table, anchors, offsets, ancestors, steps, hyperbolic: bool) 
     """
     table = np.asarray(table, np.float64)
     inverse = 1 / (1 - (table**2).sum(1)) if hyperbolic else np.ones(len(table))
-    return Ranks(*_rank(np.ascontiguousarray(table.T), inverse, np.asarray(anchors), offsets, ancestors, steps))
+    closure = (plain(offsets), plain(ancestors), plain(steps))
+    return Ranks(*_rank(np.ascontiguousarray(table.T), inverse, plain(np.asarray(anchors, np.int64)), *closure))
 
 
 @njit

@@ -14,7 +14,7 @@ from rematch.streams import numpy_generator, stream
 from rematch.studies.taxonomy.compiled import draw_batch, train_pairs
 from rematch.studies.taxonomy.kernel import Recipe
 from rematch.studies.taxonomy.lanes import padded
-from rematch.studies.taxonomy.ranking import rank_ancestors
+from rematch.studies.taxonomy.ranking import plain, rank_ancestors
 from rematch.studies.taxonomy.sampling import Relations
 from rematch.studies.taxonomy.settings import Settings
 from rematch.studies.taxonomy.update import update
@@ -65,7 +65,7 @@ class TaxonomyLearner:
         self.settings, self.data, self.seed, self.device, self.compiled = settings, data, seed, device, compiled
         self.kind = np.dtype(settings.precision)
         depth = data["depth"]
-        self.relations = Relations(*(data[name] for name in Relations._fields))
+        self.relations = Relations(*(plain(data[name]) for name in Relations._fields))
         self.descendants, self.ancestors = _training_pairs(settings, data)
         own = len(self.descendants)
         self.visits = own if settings.epoch_length == "own" else len(data["ancestors"])

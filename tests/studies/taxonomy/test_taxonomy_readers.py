@@ -82,8 +82,15 @@ def test_a_gtdb_dump_leaves_genomes_out(tmp_path):
 
 def test_the_cones_split_names_the_ancestor_first(tmp_path):
     direct = "0\t1\n1\t2\n0\t3\n"
-    files = {"vocab": "0\troot\n1\ta\n2\tc\n3\tb\n", "train_0percent": direct, "train_25percent": direct, "valid": "0\t2\n",
-             "valid_neg": "3\t2\n", "test": "0\t2\n", "test_neg": "2\t3\n"}  # fmt: skip
+    files = {
+        "vocab": "0\troot\n1\ta\n2\tc\n3\tb\n",
+        "train_0percent": direct,
+        "train_25percent": direct,
+        "valid": "0\t2\n",
+        "valid_neg": "3\t2\n",
+        "test": "0\t2\n",
+        "test_neg": "2\t3\n",
+    }
     for name, text in files.items():
         (tmp_path / f"{name}.tsv").write_text(text)
     result = _prepare(tmp_path, "cones-split")
