@@ -15,7 +15,7 @@ from rematch.ledger import check_ledger
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
 
-KEYS = ("studies", "budget", "seeds", "device", "attribution", "mirror", "max_seconds", "states")
+KEYS = ("studies", "budget", "seeds", "device", "attribution", "mirror", "max_seconds", "save_seconds", "states")
 ENTRY = ("study", "dataset", "set", "arms", "seeds", "device", "attribution", "threads")
 METHODS = ("leave-one-out", "one-at-a-time", "shapley", "none")
 
@@ -67,6 +67,7 @@ class Experiment:
     budget: str
     mirror: str | None
     max_seconds: float | None
+    save_seconds: float | None  # how often a training saves its state; None: so rarely that it costs about 1 %
     states: str  # what happens to resume states after success: remove or keep
 
     def runs(self, study: str | None = None) -> Iterator[Run]:
@@ -93,14 +94,12 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
         str(name): _entry(str(name), item, config, budget, datasets, base) for name, item in config["studies"].items()
     }
     mirror = config.get("mirror")
-    limit = config.get("max_seconds")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0):
-        raise ValueError(f"config: max_seconds: expected seconds > 0, found {limit!r}")
+    limit, pause = (_seconds(config, key) for key in ("max_seconds", "save_seconds"))
     states = config.get("states", "remove")
     if states not in ("remove", "keep"):
         raise ValueError(f"config: states: expected remove or keep, found {states!r}")
     folder = None if mirror is None else str((base / str(mirror)).resolve())
-    return Experiment(entries, datasets, budget, folder, limit, states)
+    return Experiment(entries, datasets, budget, folder, limit, pause, states)
 
 
 def _entry(
@@ -142,6 +141,13 @@ def _entry(
     return Entry(
         study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), device, attribution, threads
     )
+
+
+def _seconds(config: Mapping[str, Any], key: str) -> float | None:
+    value = config.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+        raise ValueError(f"config: {key}: expected seconds > 0, found {value!r}")
+    return value
 
 
 def _seeds(value: Any, where: str) -> tuple[int, ...]:

@@ -50,13 +50,15 @@ class Limits(NamedTuple):
     """What may end or spare a run, and what happens to its state afterwards; none of it changes a result."""
 
     max_seconds: float | None = None
+    save_seconds: float | None = None
     states: str = "remove"  # or keep: the last five states, best, final and every tenth epoch
     show_failures: bool = False  # with --keep-going: a failed run leaves its reason in place of its scores
 
     @classmethod
     def read(cls, resources: Any) -> Limits:
         """The limits that a rule passes as resources, which are plain numbers and words and trigger no rerun."""
-        return cls(resources.max_seconds or None, resources.states, bool(resources.show_failures))
+        pause = resources.save_milliseconds / 1000
+        return cls(resources.max_seconds or None, pause or None, resources.states, bool(resources.show_failures))
 
 
 def train_run(
@@ -88,6 +90,7 @@ def train_run(
                 folder=Path(state),
                 fingerprint=facts["fingerprint"],
                 max_seconds=limits.max_seconds,
+                save_every_seconds=limits.save_seconds,
                 keep_every=EPOCHS_BETWEEN_CHECKPOINTS if limits.states == "keep" else None,
             )
     except (Diverged, RunFailed, ValueError, RuntimeError) as error:

@@ -1,5 +1,6 @@
 # Needs config.yaml and the study files. Makes nothing: reads and checks them, and answers the questions of the other rules.
 
+import math
 import os
 import re
 from pathlib import Path

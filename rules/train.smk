@@ -21,7 +21,8 @@ rule train:
     threads: threads_of
     resources:
         gpu=gpus,
-        max_seconds=int(EXPERIMENT.max_seconds or 0),
+        max_seconds=math.ceil(EXPERIMENT.max_seconds or 0),
+        save_milliseconds=math.ceil(1000 * (EXPERIMENT.save_seconds or 0)),
         states=EXPERIMENT.states,
         show_failures=keeps_going,
     params:
