@@ -1,6 +1,7 @@
 """A run folder is written whole, repeats byte for byte, and failed runs say why."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -110,3 +111,10 @@ def test_a_failed_run_leaves_its_reason_if_others_go_on(data, tmp_path):
     with pytest.raises((ValueError, RuntimeError)):
         train(tmp_path / "alone", data, **wild)
     assert not (tmp_path / "alone/model").exists()
+
+
+def test_limits_are_read_from_a_rules_resources():
+    none = SimpleNamespace(max_seconds=0, save_milliseconds=0, states="remove", show_failures=0)
+    assert Limits.read(none) == Limits(None, None, "remove", False)
+    some = SimpleNamespace(max_seconds=60, save_milliseconds=200, states="keep", show_failures=1)
+    assert Limits.read(some) == Limits(60, 0.2, "keep", True)
