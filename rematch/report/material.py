@@ -14,7 +14,8 @@ import pandas as pd
 from rematch.report import numbers
 from rematch.report.tables import read, records
 
-TABLES = ["scores", "timings", "manifests", "comparison", "claims", "attribution", "budgets", "tiers", "lint"]
+TABLES = ["scores", "timings", "manifests", "comparison", "samples"]
+TABLES += ["claims", "attribution", "budgets", "tiers", "lint"]
 COLUMNS = {  # of the tables that are computed with, for studies that have none
     "scores": ["study", "arm", "device", "seed", "split", "name", "value", "n", "status"],
     "manifests": ["study", "arm", "device", "seed", "status"],

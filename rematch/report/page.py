@@ -45,7 +45,7 @@ CAPTIONS = {  # figure -> title and what to look for; `-v3` and the like are put
 }
 ORDER = tuple(CAPTIONS)
 TABLES = (
-    *(sections.comparison, sections.beside, sections.pairs, sections.gaps, sections.shares),
+    *(sections.comparison, sections.beside, sections.pairs, sections.samples, sections.gaps, sections.shares),
     *(ledger_tables.claims, ledger_tables.tiers, ledger_tables.findings, ledger_tables.published),
     *(run_tables.cost, run_tables.budgets, run_tables.runs),
 )

@@ -14,6 +14,7 @@ from rematch.report.tables import Cell, Table, figure, pill, plain
 TOO_FEW_PAIRS = "too few pairs"
 RULE_OF = {
     "comparison": "compare",
+    "samples": "samples",
     "claims": "claims",
     "tiers": "claims",
     "attribution": "attribution",
@@ -102,6 +103,21 @@ def pairs(study: StudyMaterial) -> Table:
         ]
         rows.append(cells)
     return tables.table(f"{study.name}-pairs", "Every other pair of arms", columns, rows, **made(study, "comparison"))
+
+
+def samples(study: StudyMaterial) -> Table:
+    """Seed by seed, how sure the RMSE difference of two single models is on the test samples, whole and per group."""
+    before, after = (*study.versions, "v1", "v2")[:2]
+    heads = ["Group", "#Seed", "#Samples", f"#RMSE {before}", f"#RMSE {after}", "#Difference"]
+    heads += ["#95 % interval", "!Answer", "#CSV line"]
+    rows = []
+    for row in study.rows("samples"):
+        cells = [plain(str(row["group"]).replace("_", " ")), Cell(str(row["seed"]), row["seed"])]
+        cells += [Cell(numbers.count(row["n"]), row["n"]), figure(row["before"]), figure(row["after"])]
+        cells += [figure(row["difference"], signed=True), Cell(numbers.interval(row["low"], row["high"]), row["low"])]
+        rows.append([*cells, pill(row["answer"]), line(study, "samples", row)])
+    caption = "Within each seed: a paired bootstrap over test samples"
+    return tables.table(f"{study.name}-samples", caption, heads, rows, **made(study, "samples"))
 
 
 def beside(study: StudyMaterial) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rematch.attribution import attribution
-from rematch.comparison import comparison
+from rematch.comparison import comparison, sample_comparison
 from rematch.convergence import budgets, curves, run_scores
 from rematch.evidence import Evidence
 from rematch.experiment import Entry, load_experiment
@@ -153,6 +153,7 @@ def _tables(root: Path, entry: Entry, arms, scores, histories, timings, manifest
     findings = pd.DataFrame([(name, "v2", entry.device, seed, *found) for seed in entry.seeds[:3]], columns=columns)
     (root / "results" / "tables").mkdir(parents=True, exist_ok=True)
     findings.to_csv(root / "results" / "tables" / "findings.csv", index=False)
+    tables["samples"] = _samples(root, entry)
     folder = root / "results" / "studies" / name
     folder.mkdir(parents=True, exist_ok=True)
     for what, table in tables.items():
@@ -160,6 +161,14 @@ def _tables(root: Path, entry: Entry, arms, scores, histories, timings, manifest
     path = root / "data" / f"{name}-card.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(CARD))
+
+
+def _samples(root: Path, entry: Entry) -> pd.DataFrame:
+    seed = entry.seeds[0]
+    place = f"{entry.device}/{seed}/predictions.parquet"
+    runs = root / "results" / "runs" / entry.study.name
+    pair = [pd.read_parquet(runs / arm / place).rename(columns={"bin": "group"}) for arm in ("v1", "v2")]
+    return sample_comparison(*pair, seed=seed, resamples=50).assign(study=entry.study.name, seed=seed)
 
 
 CARD = {

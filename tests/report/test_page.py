@@ -216,3 +216,9 @@ def test_under_five_pairs_there_are_means_but_no_interval(results):
     assert head.short == "Too few pairs to say" and head.strip is None and "interval" not in head.sentence
     assert head.sentence.endswith("in 2 paired seeds; from 5 on there is an answer.")
     assert not any("baseline" in caveat for caveat in head.caveats)
+
+
+def test_sample_intervals_are_kept_apart_from_those_of_seeds(html):
+    block = re.search(r'<table id="antibody_affinity-samples".*?</table>', html, re.DOTALL)[0]
+    assert "very strong" in block and "too few samples" in block
+    assert "not how a new training would do" in html
