@@ -4,7 +4,7 @@ CORES ?= all
 BIN := .venv/bin
 MIRROR ?=
 
-.PHONY: report test test-fast setup lint format lock real watch figures bench clean help
+.PHONY: report test test-fast setup packages lint format lock real watch figures clean help
 
 report: setup  ## build results/report.html from generated data
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -42,6 +42,12 @@ lock: setup  ## requirements.in -> requirements.lock, exact versions of everythi
 
 real: setup  ## the report on public data; MIRROR=folder takes the files from there, relative to this folder
 	$(BIN)/snakemake --cores $(CORES) --configfile config/real.yaml $(if $(MIRROR),--config mirror=$(MIRROR)) --directory real -- results/report.html
+
+watch: setup  ## a live view of all runs, from their files alone
+	$(BIN)/python -m rematch.watch
+
+figures: setup  ## every figure as PDF and SVG, tables as LaTeX, a methods paragraph per study
+	$(BIN)/snakemake --cores $(CORES) figures
 
 clean:  ## results, data and states; the environment stays
 	rm -rf results data state logs real smoke .snakemake
