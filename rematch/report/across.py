@@ -73,7 +73,7 @@ def devices(material: Material) -> Table:
                     figure(part["peak_memory_mb"].median()),
                 ]
             )
-    return tables.table("devices", "Devices: the versions of every study", columns, body, source="tables/devices.csv")
+    return tables.table("devices", "Devices: the versions of every study", columns, body, source="tables/runs.csv")
 
 
 def benchmarks(material: Material) -> Table:
