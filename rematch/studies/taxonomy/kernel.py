@@ -153,23 +153,28 @@ def pair(
     alpha = one - own
     step = recipe.step * weight
     held = kind(0)
+    # short loops over few arrays: with more of them the compiler gives up proving that they do not overlap
+    for j in range(width):
+        pulled[j] = step * pull[j] / slope[j]
     if ball:
+        per_alpha = one / alpha
         for j in range(width):
-            beta = one - norm[j]
-            f = step * pull[j] / slope[j]
-            g = f / beta
-            f /= alpha
-            own_share[j] = -f * (delta[j] + beta)
-            anchor_share[j] = f * beta
-            pulled[j] = g * alpha
-            held += g * (delta[j] + alpha)
+            own_share[j] = -pulled[j] * per_alpha * (delta[j] + one - norm[j])
+        for j in range(width):
+            anchor_share[j] = pulled[j] * per_alpha * (one - norm[j])
+        for j in range(width):
+            pulled[j] /= one - norm[j]
+        for j in range(width):
+            held += pulled[j] * (delta[j] + alpha)
+        for j in range(width):
+            pulled[j] *= alpha
     else:
         for j in range(width):
-            f = step * pull[j] / slope[j]
-            own_share[j] = -f
-            anchor_share[j] = f
-            pulled[j] = f
-            held += f
+            own_share[j] = -pulled[j]
+        for j in range(width):
+            anchor_share[j] = pulled[j]
+        for j in range(width):
+            held += pulled[j]
     if recipe.radial > 0:
         # penalty (|x| - target)^2 of the two nodes of the pair; Riemannian factor ((1 - |x|^2) / 2)^2
         factor = recipe.step * recipe.radial * kind(0.5)
