@@ -50,9 +50,10 @@ class Entry:
         wanted = self._data_settings(self.arms[arm])
         return next(item.name for item in self.trained() if self._data_settings(item) == wanted)
 
-    def preparation(self, seed: int) -> str:
-        """The folder name of the preparation: the seed, or `all` where the split does not depend on it."""
-        return str(seed) if getattr(self.study.settings, "seeded_preparation", True) else "all"
+    def preparation(self, arm: str, seed: int) -> str:
+        """The folder name of the preparation: the seed, or `all` where the arm's split does not depend on it."""
+        arm_settings = checked.build(self.study.package, self.arms[arm].settings)
+        return str(seed) if getattr(arm_settings, "seeded_preparation", True) else "all"
 
     def _data_settings(self, arm: Arm) -> list[Any]:
         return [arm.settings[key] for key in checked.keys(self.study.settings, "data")]

@@ -86,7 +86,7 @@ def recipe(wildcards):
 def prepared(study, arm, seed, file):
     """The path of a prepared file for one run."""
     here = EXPERIMENT.entries[study]
-    return f"data/{here.dataset}/prepared/{study}/{here.view(arm)}/{here.preparation(seed)}/{file}"
+    return f"data/{here.dataset}/prepared/{study}/{here.view(arm)}/{here.preparation(arm, seed)}/{file}"
 
 
 def training_data(wildcards):

@@ -47,7 +47,7 @@ def test_arms_share_prepared_data_unless_their_data_settings_differ():
     entry = one()
     assert entry.view("v2") == entry.view("ridge") == entry.view("v2-minus-gelu") == "v1"
     assert entry.view("v2-random-split") == entry.view("v1-random-split") == "v1-random-split"
-    assert entry.preparation(3) == "3"
+    assert entry.preparation("v1", 3) == "3"
 
 
 def test_one_changed_value_of_a_change_touches_exactly_the_arms_that_contain_it(tmp_path):

@@ -101,7 +101,8 @@ def methods(study: StudyMaterial) -> str:
     band = numbers.with_unit(numbers.number(about.get("equal_within", 0)), about.get("unit", ""))
     sentences += [
         "Differences are means over paired seeds with Student's 95 % interval; the primary metric is tested alone, the "
-        f"other {len(study.metrics) - 1} after Holm; a difference in {study.label(metric)} within \u00b1{band} counts as equal."
+        f"other {len(study.metrics) - 1} after Holm; "
+        f"a difference in {study.label(metric)} within \u00b1{band} counts as equal."
     ]
     used = {row["method"] for row in study.rows("attribution", metric=metric)} - {"none"}
     if used:
