@@ -1,9 +1,9 @@
 """Graphs per second through one contrastive training step at v2's width, and molecules per second through preparation.
 
 Peers: a `torch_geometric` `DataLoader` with `GINEConv` in float32, and one `Data` object per molecule by `from_smiles`.
-Steps are interleaved in one process on one thread, and medians of CPU time compared. The model is the same on both sides: layers, batch
-normalisation, readout, head, loss, optimiser. Without --quick, both are also trained on generated graphs with planted
-motifs, and probed.
+Steps are interleaved in one process on one thread, and medians of CPU time compared. The model is the same on both
+sides: layers, batch normalisation, readout, head, loss, optimiser. Without --quick, both are also trained on generated
+graphs with planted motifs, and probed.
 """
 
 from __future__ import annotations
