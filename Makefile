@@ -9,11 +9,11 @@ MIRROR ?=
 report: setup  ## build results/report.html from generated data
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
-test: setup packages lint  ## everything: linters, unit tests, whole workflows, chaos, browser, SLURM
+test: setup packages lint  ## everything: linters, unit tests, whole workflows, chaos, browser
 	$(BIN)/python -m pytest -m "" tests
 
 test-fast: setup  ## unit tests only, at most three minutes
-	$(BIN)/python -m pytest -m "not slow and not slurm and not browser" tests
+	$(BIN)/python -m pytest -m "not slow and not browser" tests
 
 setup: .venv/.installed  ## only the environment
 
@@ -23,7 +23,7 @@ setup: .venv/.installed  ## only the environment
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-packages:  # what the browser and SLURM tests need from the system; they are skipped, with the reason, where it cannot be had
+packages:  # what the browser tests need from the system; they are skipped, with the reason, where it cannot be had
 	@sh tests/integration/packages.sh
 
 lint: setup  ## ruff, snakefmt, snakemake --lint

@@ -1,11 +1,9 @@
 #!/bin/sh
-# Debian packages for the browser and SLURM tests. Installs only what is missing, only as root, and never fails:
+# Debian packages for the browser tests. Installs only what is missing, only as root, and never fails:
 # a test that lacks its package is skipped and says so.
 set -u
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
-command -v slurmctld >/dev/null 2>&1 || missing="$missing slurm-wlm"
-command -v munged >/dev/null 2>&1 || missing="$missing munge"
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then
     echo "not installed, their tests will be skipped:$missing (as root on Debian: apt-get install$missing)"
