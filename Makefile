@@ -10,10 +10,10 @@ report: setup  ## build results/report.html from generated data
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
 test: setup packages lint  ## everything: linters, unit tests, whole workflows, chaos, browser
-	$(BIN)/python -m pytest -m "" tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "" tests
 
 test-fast: setup  ## unit tests only, at most three minutes
-	$(BIN)/python -m pytest -m "not slow and not browser" tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not browser" tests
 
 setup: .venv/.installed  ## only the environment
 
