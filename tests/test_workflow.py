@@ -24,7 +24,18 @@ seeds: [1, 2]
 device: cpu
 attribution: {method: none}
 """
-DOWNSTREAM = {"collect", "compare", "claims", "attribution", "diagnose", "tables", "figures", "study_figures", "paper"}
+DOWNSTREAM = {
+    "collect",
+    "compare",
+    "samples",
+    "claims",
+    "attribution",
+    "diagnose",
+    "tables",
+    "figures",
+    "study_figures",
+    "paper",
+}
 DOWNSTREAM |= {"report", "all", "runs", "devices", "lint", "readme"}
 
 

@@ -33,11 +33,11 @@ def start(folder: Path) -> subprocess.Popen:
     """Snakemake with all its jobs in a process group of its own."""
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--configfile", folder / "config.yaml"]
     command += ["--directory", folder, "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "--", "runs"]
-    log = (folder / "snakemake.log").open("a")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")}
-    return subprocess.Popen(
-        list(map(str, command)), stdout=log, stderr=log, start_new_session=True, cwd=ROOT, env=environment
-    )
+    with (folder / "snakemake.log").open("a") as log:
+        return subprocess.Popen(
+            list(map(str, command)), stdout=log, stderr=log, start_new_session=True, cwd=ROOT, env=environment
+        )
 
 
 def results(folder: Path) -> dict[str, bytes]:

@@ -106,7 +106,7 @@ def test_themes_change_colours_and_are_remembered(opened):
 )
 def test_copies_what_is_shown(opened, kind, start, holds):
     opened.click(f'[data-copy="{kind}"][data-table="antibody_affinity-comparison"]')
-    opened.wait_for_function("document.getElementById('said').textContent.startsWith('Copied')")
+    opened.locator("#said", has_text="Copied").wait_for(state="attached")  # the page's policy forbids evaluated waits
     copied = opened.evaluate("navigator.clipboard.readText()")
     assert copied.startswith(start) and holds.lower() in copied.lower()
     assert "↕" not in copied
@@ -135,7 +135,7 @@ def test_every_link_leads_somewhere(opened, results):
 
 def test_a_link_into_a_closed_part_opens_it(opened):
     opened.evaluate("location.hash = '#antibody_affinity-runs'")
-    opened.wait_for_function("document.getElementById('antibody_affinity-runs').closest('details').open")
+    opened.locator("details[open] #antibody_affinity-runs").wait_for(state="attached")
 
 
 def test_no_page_of_any_width_scrolls_sideways(opened):
