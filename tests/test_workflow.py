@@ -150,6 +150,18 @@ def test_a_why_makes_the_report_only(finished, edit):
 
 
 @pytest.mark.slow
+def test_a_changed_threshold_of_a_claim_judges_again_without_training(finished, edit):
+    edit(
+        "config/claims/antibody_affinity.yaml",
+        "{metric: rmse, arm: v2, at_most: 1.0}",
+        "{metric: rmse, arm: v2, at_most: 1.1}",
+    )
+    found = jobs(finished)
+    assert made(found) == {} and {"claims", "tables", "report"} <= set(found)
+    assert not {"collect", "compare", "attribution", "samples"} & set(found)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
