@@ -10,7 +10,6 @@ import logging
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from rematch.divergence import Diverged
 from rematch.engine import Fit, fit
 from rematch.failures import RunFailed, explained_failures
 from rematch.learner import Learner
+from rematch.repository import git
 from rematch.settings import build
 
 EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
@@ -157,24 +157,13 @@ def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code
 
 def _provenance() -> dict[str, Any]:
     return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),
         "slurm_job": os.environ.get("SLURM_JOB_ID", ""),
     }
-
-
-def _git(*arguments: str) -> str:
-    """What git says, or nothing where there is no git or no repository."""
-    folder = Path(__file__).resolve().parent
-    try:
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def _outcome(learner: Learner, result: Fit) -> dict[str, Any]:

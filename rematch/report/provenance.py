@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ from typing import Any
 from rematch.digests import file_digest
 from rematch.report import numbers
 from rematch.report.material import StudyMaterial
+from rematch.repository import git
 
 FORMAT = 1
 PACKAGES = ["torch", "torch-geometric", "geoopt", "numpy", "pandas", "scipy", "statsmodels", "matplotlib", "snakemake"]
@@ -24,23 +24,13 @@ RUN = ("arm", "device", "seed")
 def environment(lock: Path | None) -> dict[str, Any]:
     """Commit, whether files differ from it, digest of the lock file, versions of Python and packages."""
     found: dict[str, Any] = {
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_edits": bool(_git("status", "--porcelain")),
+        "commit": git("rev-parse", "HEAD"),
+        "uncommitted_edits": bool(git("status", "--porcelain")),
     }
     if lock is not None and lock.exists():
         found["lock_sha256"] = file_digest(lock)
     found |= {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     return found | {package: said for package in PACKAGES if (said := _version(package))}
-
-
-def _git(*arguments: str) -> str:
-    folder = Path(__file__).resolve().parent
-    try:
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def _version(package: str) -> str:
