@@ -132,8 +132,8 @@ def _compare_pair(study, device, metrics, arms, runs: Runs, before, after, inter
     }
     rows = []
     for metric, about in metrics.items():
-        sides = [runs.scores.get((arm, metric)) for arm in trained]
-        if all(sides):
+        sides = [runs.scores.get((arm, metric), {}) for arm in trained]
+        if all(sides) or (any(sides) and failed):  # a failed arm is a row with its reason, never a gap
             rows.append(
                 (metric, about, *_measured(metric, metrics, arms, (before, after), sides, one, failed, interval))
             )

@@ -88,13 +88,13 @@ def measure(test: Test, evidence: Evidence) -> Measured:
         return _missing(note)
     found = evidence.values(test.metric, arm, test.split, test.device)
     if found.empty:
-        return _missing(_why_empty(test.metric, arm, test.device, evidence))
+        return _absent(test.metric, arm, test.device, evidence)
     if test.relation == "value":
         values = found["value"].to_numpy(float)
         return Measured(values, arm, "", float(values.mean()), samples=_samples(found, test), note=note)
     other = evidence.values(test.metric, against, test.split, test.against_device or test.device)
     if other.empty:
-        return _missing(_why_empty(test.metric, against, test.against_device or test.device, evidence))
+        return _absent(test.metric, against, test.against_device or test.device, evidence)
     settings = [evidence.arms[name].get("settings", {}) for name in (against, arm)]
     reason = why_not_comparable(test.metric, evidence.metrics, *settings)
     if reason:
@@ -159,7 +159,7 @@ def _summed(test: Test, evidence: Evidence, reason: str) -> Measured:
     """Several changes that no arm has or lacks together: the sum of their single effects, seed by seed."""
     parts = [measure(replace(test, changes=(change,)), evidence) for change in test.changes]
     if any(part.verdict for part in parts) or len({len(part.values) for part in parts}) > 1:
-        return _missing(next((part.problem for part in parts if part.verdict), reason))
+        return next((part for part in parts if part.verdict), _missing(reason))
     note = "sum of the single effects; what the changes do to each other was not measured"
     values = np.sum([part.values for part in parts], axis=0)
     return replace(parts[0], values=values, against=" and ".join(part.against for part in parts), note=note)
@@ -223,6 +223,13 @@ def _benchmark(test: Test, evidence: Evidence) -> Measured:
 
 def _missing(reason: str) -> Measured:
     return Measured(np.empty(0), verdict="not testable here", problem=reason)
+
+
+def _absent(metric: str, arm: str, device: str | None, evidence: Evidence) -> Measured:
+    """No value of an arm: inconclusive where its trainings failed, for another run may tell; else not testable here."""
+    reason = _why_empty(metric, arm, device, evidence)
+    failed = reason.startswith(f"every run of {arm} failed")
+    return replace(_missing(reason), verdict="inconclusive") if failed else _missing(reason)
 
 
 def _why_empty(metric: str, arm: str, device: str | None, evidence: Evidence) -> str:

@@ -157,3 +157,12 @@ def test_the_primary_metric_is_tested_alone_and_keeps_the_gate():
     assert gatekept([0.01, 0.02, 0.03], names, None) == pytest.approx(list(holm([0.01, 0.02, 0.03])))
     left = gatekept([np.nan, 0.01, 0.03], names, "main")
     assert np.isnan(left[0]) and left[1:] == pytest.approx([0.02, 0.03])
+
+
+def test_an_arm_whose_every_run_failed_is_a_row_with_the_reason():
+    runs = [("v1", seed, "rmse", 1.0 + seed / 100, 100, "ok") for seed in range(1, 6)]
+    runs += [("v2", seed, None, np.nan, 0, "failed: loss is inf") for seed in range(1, 6)]
+    frame = pd.DataFrame(runs, columns=["arm", "seed", "name", "value", "n", "status"])
+    table = comparison("toy", METRICS, ARMS, frame.assign(study="toy", device="cpu", split="test"), [("v1", "v2")])
+    assert table["metric"].tolist() == ["rmse"]
+    assert table["answer"].tolist() == ["too few pairs"] and "v2 seed 1 failed: loss is inf" in table["note"].iloc[0]

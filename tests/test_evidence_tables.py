@@ -109,3 +109,17 @@ def test_tables_of_studies_stand_one_under_the_other(tmp_path):
     join_tables([str(tmp_path / study / "claims.csv") for study in ("a", "b")], outputs)
     assert pd.read_csv(outputs[0])["study"].tolist() == ["a", "b"]
     assert "| a" in (tmp_path / "claims.md").read_text()
+
+
+def test_a_claim_about_a_failed_arm_is_inconclusive(folder):
+    scores = pd.read_csv(folder / "scores.csv")
+    lost = scores["arm"] == "v2"
+    scores.loc[lost, ["name", "value", "n"]] = [None, float("nan"), 0]
+    scores.loc[lost, "status"] = "failed: loss is inf"
+    scores.to_csv(folder / "scores.csv", index=False)
+    claim = {"id": "T.1", "source": "S4-52", "says": "The error falls below 1.2.", "expected": [0.8, 1.2]}
+    text = {"metrics": METRICS, "claims": [claim | {"test": {"metric": "rmse", "arm": "v2", "at_most": 1.2}}]}
+    outputs = [folder / f"{name}.csv" for name in ("claims", "tiers", "lint")]
+    write_claims("toy", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    row = pd.read_csv(outputs[0]).iloc[0]
+    assert row["verdict"] == "inconclusive" and "loss is inf" in row["reason"]
