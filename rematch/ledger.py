@@ -42,14 +42,3 @@ def check_metrics(metrics: Mapping[str, Any], file: str) -> None:
             raise ValueError(f"{where}: better must be lower or higher, found {about.get('better')}")
         if number_of(about.get("equal_within", 0.0), f"{where}: equal_within") < 0:
             raise ValueError(f"{where}: equal_within must not be negative, found {about['equal_within']:g}")
-
-
-def check_seeds(seeds_by_arm: Mapping[str, Iterable[int]], file: str) -> None:
-    """Raises `ValueError` with one line if arms that will be compared have unequal seed sets, which leaves no pairs."""
-    first, expected = "", None
-    for arm, seeds in seeds_by_arm.items():
-        seeds = sorted(set(seeds))
-        if expected is None:
-            first, expected = arm, seeds
-        elif seeds != expected:
-            raise ValueError(f"{file}: arms {first} and {arm} need equal seeds, found {expected} and {seeds}")

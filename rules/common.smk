@@ -135,7 +135,7 @@ def generator_code(wildcards):
     )
 
 
-def arms_of_study(wildcards):
+def arm_facts(study):
     """Arm name -> kind, version, changes, settings and the arm that is trained in its place."""
     return {
         arm.name: {
@@ -145,8 +145,12 @@ def arms_of_study(wildcards):
             "settings": dict(arm.settings),
             "trained_as": arm.trained_as,
         }
-        for arm in entry(wildcards).arms.values()
+        for arm in EXPERIMENT.entries[study].arms.values()
     }
+
+
+def arms_of_study(wildcards):
+    return arm_facts(wildcards.study)
 
 
 def sample_pairs(wildcards):

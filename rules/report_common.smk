@@ -44,16 +44,7 @@ def shown_study(study):
     here = EXPERIMENT.entries[study]
     return {
         "text": dict(here.study.text),
-        "arms": {
-            arm.name: {
-                "kind": arm.kind,
-                "version": arm.version,
-                "changes": list(arm.changes),
-                "settings": dict(arm.settings),
-                "trained_as": arm.trained_as,
-            }
-            for arm in here.arms.values()
-        },
+        "arms": arm_facts(study),
         "seeds": list(here.seeds),
         "device": here.device,
         "dataset": here.dataset,

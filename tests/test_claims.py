@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rematch.claims import check_claims, read_claims
-from rematch.ledger import check_ledger, check_metrics, check_seeds
+from rematch.ledger import check_ledger, check_metrics
 
 METRICS = {"rmse": {"better": "lower", "equal_within": 0.02}, "auc": {"better": "higher"}}
 CHANGES = {"v2": ["gelu", "deeper"]}
@@ -139,12 +139,6 @@ def test_metrics_need_a_direction_and_a_band_that_is_not_negative():
         check_metrics({"rmse": {"better": "lower", "equal_within": -0.1}}, "s.yaml")
     with pytest.raises(ValueError, match=r"^s.yaml: metrics: rmse: better must be lower or higher, found smaller$"):
         check_metrics({"rmse": {"better": "smaller"}}, "s.yaml")
-
-
-def test_arms_need_equal_seeds():
-    check_seeds({"v1": [1, 2], "v2": [2, 1]}, "config.yaml")
-    with pytest.raises(ValueError, match=r"^config.yaml: arms v1 and v2 need equal seeds, found \[1, 2\] and \[1\]$"):
-        check_seeds({"v1": [1, 2], "v2": [1]}, "config.yaml")
 
 
 def test_the_whole_ledger_is_checked_in_one_call():
