@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,23 +17,61 @@ DEVICES = ("cpu", "cuda", "mps")
 
 def visible() -> list[str]:
     """Devices this machine seems to have, found without torch: an nvidia-smi that is not hidden, an Apple chip."""
-    found = ["cpu"]
-    if shutil.which("nvidia-smi") and os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() not in ("", "-1"):
-        found.append("cuda")
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append("mps")
+    return [name for name in DEVICES if not absent(name)]
+
+
+def absent(name: str) -> str:
+    """Why a device does not seem to be here; empty if it does."""
+    if name == "cuda":
+        if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+            return "CUDA_VISIBLE_DEVICES hides every GPU"
+        return "" if shutil.which("nvidia-smi") else "no NVIDIA GPU was found (nvidia-smi is missing)"
+    if name == "mps":
+        return "" if platform.system() == "Darwin" and platform.machine() == "arm64" else "this is no Apple chip"
+    return ""
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve(wanted: Any, forbidden: Mapping[str, str], where: str) -> tuple[str, ...]:
+    """The devices for a study: those of `wanted`, a name or a list of names; `auto` is the first of cuda, mps, cpu
+    that is there and allowed."""
+    names = wanted if isinstance(wanted, list) else [wanted]
+    if not names:
+        raise ValueError(f"{where}: device: expected at least one of auto, {', '.join(DEVICES)}, found []")
+    found = tuple(_resolve_one(name, forbidden, where) for name in names)
+    if len(set(found)) < len(found):
+        raise ValueError(f"{where}: device: expected different devices, found {', '.join(found)}")
     return found
 
 
-def resolve(wanted: Any, forbidden: Mapping[str, str], where: str) -> str:
-    """The device for a study: `wanted`, or for `auto` the first of cuda, mps, cpu that is there and allowed."""
+def _resolve_one(wanted: Any, forbidden: Mapping[str, str], where: str) -> str:
     if wanted == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if name in visible() and name not in forbidden)
+        allowed = [name for name in ("cuda", "mps", "cpu") if name in visible() and name not in forbidden]
+        if not allowed:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in forbidden.items())
+            raise ValueError(f"{where}: device: auto finds none of {', '.join(visible())} allowed ({reasons})")
+        return allowed[0]
     if wanted not in DEVICES:
         raise ValueError(f"{where}: device: expected one of auto, {', '.join(DEVICES)}, found {wanted!r}")
     if wanted in forbidden:
         raise ValueError(f"{where}: device: {wanted} is not allowed for this study: {forbidden[wanted]}")
     return wanted
+
+
+def check_machine(devices: Iterable[str], threads: int, where: str) -> None:
+    """Raises `ValueError` if this machine lacks a device or has fewer cores than `threads`; for calls that run here."""
+    for name in devices:
+        if reason := absent(name):
+            raise ValueError(
+                f"{where}: device: {name} is not here, {reason}; available: {', '.join(visible())}. "
+                "Set `device:` to one of them or to auto"
+            )
+    if threads > cores():
+        raise ValueError(f"{where}: threads: expected at most the {cores()} cores of this machine, found {threads}")
 
 
 def open_device(name: str, threads: int) -> torch.device:
@@ -42,6 +81,8 @@ def open_device(name: str, threads: int) -> torch.device:
     """
     import torch
 
+    if threads > cores():
+        raise ValueError(f"threads: expected at most the {cores()} cores that this job may use, found {threads}")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=name != "cpu")
     # filling fresh memory finds reads of unset values, which is a debugger's work; here it took 13 % of a training step
@@ -63,7 +104,17 @@ def describe(device: torch.device) -> dict[str, Any]:
     about: dict[str, Any] = {"device": device.type, "threads": torch.get_num_threads(), "torch": torch.__version__}
     about["float32_matmul_precision"] = torch.get_float32_matmul_precision()
     if device.type == "cuda":
-        about |= {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+        about |= {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda, "driver": _driver()}
     else:
         about["name"] = platform.processor() or platform.machine()
     return about
+
+
+def _driver() -> str:
+    """The version of the NVIDIA driver; empty if nvidia-smi does not tell."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found[0] if found else ""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rematch import settings as checked
 from rematch.arms import Arm, arms_of
 from rematch.datasets import load_datasets
-from rematch.devices import resolve as resolve_device
+from rematch.devices import resolve as resolve_devices
 from rematch.ledger import check_ledger
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
@@ -37,9 +37,14 @@ class Entry:
     dataset: str
     arms: Mapping[str, Arm]
     seeds: tuple[int, ...]
-    device: str
+    devices: tuple[str, ...]  # every arm is trained on each of them
     attribution: Mapping[str, Any]
     threads: int
+
+    @property
+    def device(self) -> str:
+        """The device whose numbers the page shows: the first one."""
+        return self.devices[0]
 
     def trained(self) -> list[Arm]:
         """The arms that are really trained: one for each distinct set of settings."""
@@ -76,7 +81,8 @@ class Experiment:
         for name, entry in self.entries.items():
             if study in (None, name):
                 for arm in entry.trained():
-                    yield from (Run(name, arm.name, entry.device, seed) for seed in entry.seeds)
+                    for device in entry.devices:
+                        yield from (Run(name, arm.name, device, seed) for seed in entry.seeds)
 
 
 def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
@@ -133,14 +139,14 @@ def _entry(
     if only is not None and not (isinstance(only, list) and only and all(isinstance(arm, str) for arm in only)):
         raise ValueError(f"{where}: arms: expected a list of arms such as [v1, v2], found {only!r:.60}")
     arms = arms_of(study, budget, item.get("set", {}), {attribution["version"]: chosen}, only)
-    device = resolve_device(
+    devices = resolve_devices(
         item.get("device", config.get("device", "cpu")), study.text.get("forbidden_devices", {}), where
     )
     threads = item.get("threads", 1)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"{where}: threads: expected a whole number >= 1, found {threads!r}")
     return Entry(
-        study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), device, attribution, threads
+        study, dataset, arms, _seeds(item.get("seeds", config.get("seeds")), where), devices, attribution, threads
     )
 
 

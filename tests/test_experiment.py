@@ -37,6 +37,12 @@ def test_runs_are_arms_times_seeds_without_twins():
     assert {run.seed for run in runs} == {1, 2} and {run.device for run in runs} == {"cpu"}
 
 
+def test_a_list_of_devices_gives_every_run_on_each_of_them():
+    runs = list(load(device=["cpu", "cuda"], attribution={"method": "none"}).runs())
+    assert len(runs) == len(set(runs)) == 2 * len(list(load(attribution={"method": "none"}).runs()))
+    assert {run.device for run in runs} == {"cpu", "cuda"}
+
+
 def test_equal_arms_run_once():
     entry = one(set={"split": "random"}, attribution={"method": "none"})
     assert "v1-random-split" in entry.arms
@@ -105,7 +111,8 @@ REFUSED = [
     ({"seeds": [-1]}, "seeds: expected"),
     ({"seeds": []}, "seeds: expected"),
     ({"device": "gpu"}, "device: expected one of auto, cpu, cuda, mps, found 'gpu'"),
-    ({"device": ["cpu"]}, "device: expected one of auto"),
+    ({"device": {"cpu": 1}}, "device: expected one of auto"),
+    ({"device": ["cpu", "gpu"]}, "device: expected one of auto, cpu, cuda, mps, found 'gpu'"),
     ({"attribution": "none"}, "attribution: expected `method: leave-one-out`, found 'none'"),
     ({"attribution": {"methd": "none"}}, "attribution: unknown key 'methd', did you mean 'method'"),
     ({"attribution": {"method": "shaply"}}, "method: expected one of leave-one-out, .* found 'shaply'"),
