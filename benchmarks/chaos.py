@@ -300,7 +300,7 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
             left.model,
             left.manifest,
             data,
-            *(str(results / file) for file in ("scores.csv", "predictions.parquet")),
+            *(str(results / file) for file in ("scores.csv", "predictions.parquet", "tables")),
         )
 
     return Job(name, run)

@@ -113,10 +113,15 @@ def evaluate_run(
     data: Sequence[str],
     scores: str,
     predictions: str,
+    tables: str,
 ) -> None:
-    """Scores one saved model on the test data. A failed training gives an empty table, so that it stays visible."""
+    """Scores one saved model on the test data. A failed training gives an empty table, so that it stays visible.
+
+    `tables` is the folder of the study's further tables; it is there even if the study writes none.
+    """
     import pandas as pd
 
+    Path(tables).mkdir(parents=True, exist_ok=True)
     train, test, names = data
     if json.loads(Path(manifest).read_text())["status"] != "ok":
         write_text(scores, "split,name,value,n\n")
@@ -139,6 +144,7 @@ def evaluate_run(
     if not table["value"].map(lambda value: value == value and abs(value) != float("inf")).all():
         bad = table["name"][~table["value"].map(lambda value: value == value)].tolist()
         raise ValueError(f"{scores}: a score is no finite number: {', '.join(bad) or 'infinite'}")
+    result.write_tables(Path(tables))
     write_bytes(predictions, result.predictions.to_parquet(index=False))
     write_text(scores, table.to_csv(index=False))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rematch import settings as checked
+from rematch.study_tables import check_tables
 from rematch.yamlfile import load_mapping
 
 NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")  # kebab-case: change and arm names become folders and table rows
@@ -16,7 +17,7 @@ LABEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
 METRIC = re.compile(r"[a-z][a-z0-9_]*")
 SECTIONS = (
     *("title", "question", "settings", "primary", "metrics", "versions", "references", "controls", "budgets", "claims"),
-    *("tiers", "next_steps", "published", "facts", "forbidden_devices", "notes", "gaps"),
+    *("tiers", "next_steps", "published", "facts", "forbidden_devices", "notes", "gaps", "tables"),
 )
 
 
@@ -100,6 +101,7 @@ def load_study(path: Path, name: str, claims: Path | None = None) -> Study:
     budgets = _budgets(text["budgets"], cls, changed, file)
     _check_metrics(text, cls, file)
     _check_gaps(text, {*versions, *named}, file)
+    check_tables(text.get("tables", {}), {*versions, *named}, file)
     return Study(name, package, file, cls, versions, named, budgets, text)
 
 

@@ -100,6 +100,13 @@ def evaluation_data(wildcards):
     ]
 
 
+def embedded_data(wildcards):
+    files = ("train.safetensors", "names.parquet")
+    return [
+        prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files
+    ]
+
+
 def contract(wildcards):
     return prepared(wildcards.study, wildcards.arm, wildcards.seed, "checked.txt")
 
@@ -120,6 +127,13 @@ def study_code(module):
         )
 
     return code
+
+
+def embedding_code(wildcards):
+    folder = f"rematch/studies/{package(wildcards)}"
+    return code_of(
+        "rematch/export.py", f"{folder}/settings.py", f"{folder}/evaluate.py"
+    )
 
 
 def preparation_code(wildcards):

@@ -46,6 +46,7 @@ rule report:
         tables=rules.tables.output,
         figures=[f"results/figures/{study}" for study in EXPERIMENT.entries],
         cards=[first_card(study) for study in EXPERIMENT.entries],
+        further=further_tables(),
         benchmarks=os.path.normpath(f"{BASE}/config/benchmarks.csv"),
         lock=os.path.normpath(f"{BASE}/requirements.lock"),
         code=code_of("rematch/report/build.py"),

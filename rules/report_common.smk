@@ -1,5 +1,7 @@
 # Needs common.smk. Makes nothing: answers the questions of report.smk.
 
+from rematch.study_tables import table_files
+
 STUDY_TABLES = ("comparison", "attribution", "histories", "manifests")
 
 
@@ -51,6 +53,18 @@ def shown_study(study):
         "declaration": dict(EXPERIMENT.datasets[here.dataset]),
         "call": how_called(),
     }
+
+
+def further_tables():
+    """The folders of the studies' own tables that the page shows."""
+    files = [
+        file
+        for study, here in EXPERIMENT.entries.items()
+        for file in table_files(
+            here.study.text, arm_facts(study), study, here.device, here.seeds[0]
+        ).values()
+    ]
+    return sorted({f"results/{os.path.dirname(file)}" for file in files})
 
 
 def templates():

@@ -12,4 +12,5 @@ with job(snakemake.log[0]):
         snakemake.input.data,
         snakemake.output.scores,
         snakemake.output.predictions,
+        snakemake.output.tables,
     )

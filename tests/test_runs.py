@@ -71,8 +71,8 @@ def train(folder, data, seed=1, limits=None, **changes):
 
 
 def evaluate(folder, data, outputs):
-    scores, predictions = str(folder / "scores.csv"), str(folder / "predictions.parquet")
-    evaluate_run("antibody_affinity", SETTINGS, outputs.model, outputs.manifest, data, scores, predictions)
+    outcome = [str(folder / name) for name in ("scores.csv", "predictions.parquet", "tables")]
+    evaluate_run("antibody_affinity", SETTINGS, outputs.model, outputs.manifest, data, *outcome)
     return folder / "scores.csv"
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rematch.report import numbers
 from rematch.report.tables import read, records
+from rematch.study_tables import table_files
 
 TABLES = ["scores", "timings", "manifests", "comparison", "samples"]
 TABLES += ["claims", "attribution", "budgets", "tiers", "lint"]
@@ -36,6 +37,7 @@ class StudyMaterial:
     card: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # tables that the study itself writes
     call: str = "snakemake --cores all"  # how the workflow was called, for the commands that build a part again
 
     def rows(self, table: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -75,6 +77,11 @@ class StudyMaterial:
         """The run folders of an arm, from results/."""
         return f"runs/{self.name}/{self.trained(arm)}/"
 
+    def further_file(self, table: str) -> str:
+        """The file of one of the study's own tables, from results/; empty where this experiment does not make it."""
+        seed = self.seeds[0] if self.seeds else 0
+        return table_files(self.text, self.arms, self.name, self.device, seed).get(table, "")
+
     def source(self, table: str) -> str:
         """A table's file, from results/."""
         return f"studies/{self.name}/{table}.csv"
@@ -102,7 +109,9 @@ def read_study(name: str, about: Mapping[str, Any], results: Path, card: str) ->
     figures = {path.stem: path.read_text() for path in sorted((results / "figures" / name).glob("*.svg"))}
     path = Path(card)
     facts = json.loads(path.read_text()) if card and path.exists() else {}
-    return StudyMaterial(name=name, card=facts, tables=tables, figures=figures, **about)
+    listed = table_files(about["text"], about["arms"], name, about["device"], about["seeds"][0])
+    further = {table: read(results / file) for table, file in listed.items()}
+    return StudyMaterial(name=name, card=facts, tables=tables, figures=figures, further=further, **about)
 
 
 def read_benchmarks(files: Sequence[str]) -> tuple[Mapping[str, Any], ...]:

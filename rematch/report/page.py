@@ -15,6 +15,7 @@ from rematch.claims import VERDICTS
 from rematch.report import across, ledger_tables, numbers, run_tables, sections
 from rematch.report.changes import settings, steps
 from rematch.report.datacard import datacard
+from rematch.report.further_tables import further
 from rematch.report.headline import answer_counts, board, headline
 from rematch.report.inline import Styles, inline
 from rematch.report.material import Material, StudyMaterial
@@ -137,6 +138,7 @@ def _study(study: StudyMaterial, styles: Styles) -> dict[str, Any]:
         "figures": figures(study, styles),
         "card": datacard(study),
         "chips": chips(study),
+        "further": further(study),
         **{make.__name__: make(study) for make in TABLES},
     }
 
