@@ -14,6 +14,7 @@ from rematch.card import Card
 from rematch.prepared import Prepared
 from rematch.streams import numpy_generator
 from rematch.studies.graph_embeddings.flat import FlatGraphs
+from rematch.studies.graph_embeddings.molecule_lists import read_packed, split_by_lists
 from rematch.studies.graph_embeddings.readers import open_text, read_tu, read_tu_one_file
 from rematch.studies.graph_embeddings.settings import Settings
 
@@ -107,8 +108,7 @@ def _pretraining(raw: Path, dataset: Mapping, settings: Settings, seed: int, car
     declared = dataset["pretrain"]
     limits = {"train": settings.train_graphs, "validation": settings.held_out_graphs, "test": settings.held_out_graphs}
     if "split" in declared:
-        with open_text(raw, declared["split"]) as file:
-            split = np.array(file.read().split())
+        split = SPLITS[dataset["reader"]](raw, declared)
         rows = {part: np.flatnonzero(split == _SPLIT_WORDS[part]) for part in limits}
         chosen = {part: _subset(rows[part], limits[part], seed, part) for part in limits}
         every = np.concatenate(list(chosen.values()))
@@ -159,16 +159,26 @@ def _from_tu(read):
 
 
 def _from_smiles(raw: Path, declared: Mapping, card: Card, rows: np.ndarray | None, expected: int | None) -> Source:
+    if "smiles" in declared:
+        with open_text(raw, declared["name"]) as file:
+            table = pd.read_csv(file)
+        if declared["smiles"] not in table:
+            found = ", ".join(table.columns)
+            raise ValueError(f"{declared['name']}: expected a column {declared['smiles']!r}, found {found}")
+        return _molecules(table, declared, card, rows, expected)
+    with open_text(raw, declared["name"]) as file:
+        return _molecules(pd.DataFrame({"smiles": file.read().split()}), declared, card, rows, expected)
+
+
+def _from_lists(raw: Path, declared: Mapping, card: Card, rows: np.ndarray | None, expected: int | None) -> Source:
+    if "archive" not in declared:
+        return _from_smiles(raw, declared, card, rows, expected)
+    return _molecules(pd.DataFrame({"smiles": read_packed(raw, declared)}), declared, card, rows, expected)
+
+
+def _molecules(table: pd.DataFrame, declared: Mapping, card: Card, rows, expected: int | None) -> Source:
     from rematch.studies.graph_embeddings.molecules import read_smiles
 
-    with open_text(raw, declared["name"]) as file:
-        if "smiles" in declared:
-            table = pd.read_csv(file)
-            if declared["smiles"] not in table:
-                found = ", ".join(table.columns)
-                raise ValueError(f"{declared['name']}: expected a column {declared['smiles']!r}, found {found}")
-        else:
-            table = pd.DataFrame({"smiles": file.read().split()})
     if expected is not None and len(table) != expected:
         raise ValueError(f"{declared['name']}: expected {expected} rows as in {declared['split']}, found {len(table)}")
     table["row"] = np.arange(len(table))
@@ -178,7 +188,18 @@ def _from_smiles(raw: Path, declared: Mapping, card: Card, rows: np.ndarray | No
     return Source(graphs, [smiles[i] for i in kept], table.iloc[kept].reset_index(drop=True))
 
 
-READERS = {"tu": _from_tu(read_tu), "tu-one-file": _from_tu(read_tu_one_file), "smiles": _from_smiles}
+def _split_file(raw: Path, declared: Mapping) -> np.ndarray:
+    with open_text(raw, declared["split"]) as file:
+        return np.array(file.read().split())
+
+
+READERS = {
+    "tu": _from_tu(read_tu),
+    "tu-one-file": _from_tu(read_tu_one_file),
+    "smiles": _from_smiles,
+    "smiles-lists": _from_lists,
+}
+SPLITS = {"smiles": _split_file, "smiles-lists": split_by_lists}
 
 
 def _subset(rows: np.ndarray, limit: int, seed: int, part: str) -> np.ndarray:
@@ -194,19 +215,22 @@ def _sample(source: Source, limit: int, seed: int, name: str, card: Card) -> Sou
 
 
 def _task(targets: pd.DataFrame, key: str, task: str, about: Mapping, folds: int, seed: int, card: Card) -> dict:
-    """Values (NaN where missing), kind and fold numbers of one probe task."""
+    """Values (NaN where missing), kind and fold numbers of one probe task, and whether an SVM is asked too."""
     if about["kind"] not in KINDS:
         raise ValueError(f"probe {task}: kind: expected one of {', '.join(KINDS)}, found {about['kind']!r}")
     if about["column"] not in targets:
         found = ", ".join(map(str, targets.columns)) or "none"
         raise ValueError(f"probe {task}: expected a target {about['column']!r}, found {found}")
+    if about.get("svm") and about["kind"] != "classification":
+        raise ValueError(f"probe {task}: svm: expected a classification task, found kind {about['kind']!r}")
     values = pd.to_numeric(targets[about["column"]], errors="coerce").to_numpy(float)
     if missing := int(np.isnan(values).sum()):
         card.add("warning", "missing-target", f"{task}: graphs without a target are not probed", missing)
     prefix = f"task/{key}/{task}"
     kind = np.array([KINDS.index(about["kind"])], np.uint8)
     groups = values if about["kind"] == "classification" else np.zeros(len(values))
-    return {
+    machine = {f"{prefix}/svm": np.ones(1, np.uint8)} if about.get("svm") else {}
+    return machine | {
         f"{prefix}/values": values,
         f"{prefix}/kind": kind,
         f"{prefix}/folds": stratified_folds(groups, folds, numpy_generator(seed, "folds", task)),

@@ -19,6 +19,7 @@ from rematch.studies.graph_embeddings.flat import FlatGraphs, from_arrays
 from rematch.studies.graph_embeddings.model import GraphEncoder, build
 from rematch.studies.graph_embeddings.probes import fold_auc, probe, r2
 from rematch.studies.graph_embeddings.settings import Settings
+from rematch.studies.graph_embeddings.svm import fold_accuracy
 from rematch.studies.graph_embeddings.train import ENCODING_CHUNK, Task, batch_graphs, chunks
 
 EDGES_DROPPED = 0.1  # the share of edges that robustness is measured without (C0.3)
@@ -36,6 +37,7 @@ class Probe(NamedTuple):
     rows: np.ndarray  # (n,) numbers of the graphs
     values: np.ndarray  # (n,)
     folds: np.ndarray  # (n,)
+    svm: bool = False  # whether a support vector machine is asked beside the linear probe
 
 
 def evaluate(
@@ -81,7 +83,8 @@ def probes_of(test: Mapping[str, np.ndarray], store: str) -> Iterator[Probe]:
             values, folds = test[key], test[f"task/{store}/{parts[2]}/folds"]
             rows = np.flatnonzero(~np.isnan(values))
             kind = KINDS[int(test[f"task/{store}/{parts[2]}/kind"][0])]
-            yield Probe(store, parts[2], kind, rows, values[rows], folds[rows])
+            svm = f"task/{store}/{parts[2]}/svm" in test
+            yield Probe(store, parts[2], kind, rows, values[rows], folds[rows], svm)
 
 
 def run_probe(item: Probe, plain: np.ndarray, changed: np.ndarray) -> tuple[list[Score], pd.DataFrame]:
@@ -92,6 +95,10 @@ def run_probe(item: Probe, plain: np.ndarray, changed: np.ndarray) -> tuple[list
         for suffix, predicted in (("", clean), ("_dropped", broken))
         for metric, value in METRICS[item.kind](item, predicted).items()
     ]
+    if item.svm:
+        scores.append(
+            Score(f"svm_accuracy_{item.name}", fold_accuracy(plain, item.values, item.folds), len(item.values))
+        )
     classes = np.unique(item.values)
     shown = clean if item.kind == "regression" else classes[clean.argmax(axis=1)]
     sample = [f"{item.graphs}:{row}:{item.name}" for row in item.rows]

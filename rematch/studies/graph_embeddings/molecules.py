@@ -7,6 +7,7 @@ more call returns the matrix of bond orders.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,11 +19,19 @@ from rematch.studies.graph_embeddings.flat import FlatGraphs
 
 NODE_COLUMNS = ("atomic_number", "degree", "hydrogens", "charge", "isotope", "in_ring", "aromatic")
 EDGE_COLUMNS = ("twice_the_bond_order",)  # 2, 4, 6, and 3 for aromatic
-_CHUNK = 2048  # molecules held at a time
+_CHUNK = 2048  # molecules whose rows are held as lists at a time
 _PLAIN = Chem.SmilesParserParams()
 _PLAIN.sanitize, _PLAIN.removeHs, _PLAIN.allowCXSMILES, _PLAIN.parseName = False, False, False, False
 _FLAGS = Chem.SanitizeFlags
-_STEPS = _FLAGS.SANITIZE_ALL ^ _FLAGS.SANITIZE_SETCONJUGATION ^ _FLAGS.SANITIZE_SETHYBRIDIZATION
+_STEPS_WITH_METALS = _FLAGS.SANITIZE_ALL & ~(
+    _FLAGS.SANITIZE_SETCONJUGATION
+    | _FLAGS.SANITIZE_SETHYBRIDIZATION
+    | _FLAGS.SANITIZE_CLEANUPCHIRALITY
+    | _FLAGS.SANITIZE_CLEANUPATROPISOMERS
+)
+_STEPS = _STEPS_WITH_METALS & ~_FLAGS.SANITIZE_CLEANUP_ORGANOMETALLICS
+# An atom in brackets that is none of these may be a metal, whose bonds RDKit may make dative; `->` is dative as well.
+_METAL = re.compile(r">|\[\d*(?!(?:Cl|Br|Si|Se|As|Te|se|as|te|si|[BCNOPSFIHbcnops*])(?![a-z]))")
 
 
 def read_smiles(smiles: Sequence[str], card: Card, name: str) -> tuple[FlatGraphs, np.ndarray]:
@@ -32,12 +41,11 @@ def read_smiles(smiles: Sequence[str], card: Card, name: str) -> tuple[FlatGraph
     """
     RDLogger.DisableLog("rdApp.*")
     try:
-        parts, kept, seen = [], [], {}
+        kept, parts, seen = [], [], {}
         for start in range(0, len(smiles), _CHUNK):
-            chunk = [(start + i, _parse(text)) for i, text in enumerate(smiles[start : start + _CHUNK])]
-            good = [(row, molecule) for row, molecule in chunk if molecule is not None]
-            kept.extend(row for row, _ in good)
-            parts.append(_flatten([molecule for _, molecule in good], seen))
+            rows, part = _flatten(smiles[start : start + _CHUNK], seen)
+            kept.extend(start + row for row in rows)
+            parts.append(part)
     finally:
         RDLogger.EnableLog("rdApp.*")
     rows = np.array(kept, np.int64)
@@ -55,25 +63,34 @@ def _parse(text: str) -> Chem.Mol | None:
         molecule = Chem.MolFromSmiles(text)
     else:
         molecule = Chem.MolFromSmiles(text, _PLAIN)
-        if molecule is not None and Chem.SanitizeMol(molecule, _STEPS, catchErrors=True):
+        steps = _STEPS_WITH_METALS if _METAL.search(text) else _STEPS
+        if molecule is not None and Chem.SanitizeMol(molecule, steps, catchErrors=True):
             molecule = None
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
 
 
-def _flatten(molecules: list[Chem.Mol], seen: dict[int, tuple[int, ...]]) -> FlatGraphs:
-    invariants, orders, positions, counts = [], [], [], []
-    for molecule in molecules:
+def _flatten(smiles: Sequence[str], seen: dict[int, tuple[int, ...]]) -> tuple[list[int], FlatGraphs]:
+    """Row numbers of the SMILES that could be parsed, and their graphs. A molecule is freed before the next is parsed:
+    thousands held at a time leave the cache, which took a fifth of the time."""
+    rows, invariants, orders, positions, counts = [], [], [], [], []
+    for row, text in enumerate(smiles):
+        molecule = _parse(text)
+        if molecule is None:
+            continue
+        rows.append(row)
         found = rdMolDescriptors.GetConnectivityInvariants(molecule)
-        for i, key in enumerate(found):
-            if key not in seen:
-                seen[key] = _properties(molecule.GetAtomWithIdx(i))
-        matrix = Chem.GetAdjacencyMatrix(molecule, useBO=True).ravel()
-        where = np.flatnonzero(matrix)
+        if not seen.keys() >= set(found):
+            seen |= {key: _properties(molecule.GetAtomWithIdx(i)) for i, key in enumerate(found)}
+        matrix = Chem.GetAdjacencyMatrix(molecule, useBO=True)
+        if _METAL.search(text):  # a dative bond counts for the atom that takes, and is 0 seen from the one that gives
+            matrix = np.maximum(matrix, matrix.T)
+        matrix = matrix.ravel()
+        where = matrix.nonzero()[0]
         invariants.extend(found)
         positions.append(where)
         orders.append(matrix[where])
         counts.append(len(found))
-    return _assemble(np.array(counts, np.int64), np.array(invariants), positions, orders, seen)
+    return rows, _assemble(np.array(counts, np.int64), np.array(invariants), positions, orders, seen)
 
 
 def _assemble(counts, invariants, positions, orders, seen) -> FlatGraphs:

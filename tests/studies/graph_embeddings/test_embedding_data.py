@@ -1,6 +1,8 @@
 """Preparation: splits, vocabulary, probes, folds, and what users get wrong."""
 
+import io
 import lzma
+import tarfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,9 @@ from rematch.studies.graph_embeddings.generate import generate
 
 NEEDED = dict(train_graphs=0, validation_share=0.1, test_share=0.2, held_out_graphs=0, probe_graphs=0, probe_folds=3)
 ZINC = ["CCO", "CCN", "c1ccccc1", "CCCl", "CC(=O)O", "CCF", "CCBr", "CNC", "COC", "C=C"]
+
+
+PLAIN = DATASETS["zinc250k"] | {"reader": "smiles"}  # the form of a mirror folder
 
 
 def chosen(**changes):
@@ -70,7 +75,7 @@ def test_a_smaller_share_is_part_of_a_larger_one(generated):
 
 
 def test_molecules_with_a_given_split(molecules):
-    ready = prepare(molecules, DATASETS["zinc250k"], chosen(), 1)
+    ready = prepare(molecules, PLAIN, chosen(), 1)
     assert [len(from_arrays(ready.train, part)) for part in ("train", "validation")] == [6, 2]
     found = {finding.code: finding for finding in ready.card.findings if "esol" in finding.text}
     assert found["invalid-smiles"].count == 1 and found["invalid-smiles"].examples == ("row 4: 'nope'",)
@@ -80,8 +85,43 @@ def test_molecules_with_a_given_split(molecules):
 
 
 def test_only_chosen_rows_are_parsed(molecules):
-    ready = prepare(molecules, DATASETS["zinc250k"], chosen(train_graphs=3, held_out_graphs=2), 1)
+    ready = prepare(molecules, PLAIN, chosen(train_graphs=3, held_out_graphs=2), 1)
     assert len(from_arrays(ready.train, "train")) == 3
+
+
+def pack(folder, *texts):
+    """The published form: an archive of all molecules, and a list for each held-out part."""
+    with tarfile.open(folder / "zinc.txt.gz", "w:gz") as archive:
+        for i, text in enumerate(texts):
+            item = tarfile.TarInfo(f"zinc{i}.txt")
+            item.size = len(text.encode())
+            archive.addfile(item, io.BytesIO(text.encode()))
+
+
+def test_published_and_plain_form_give_the_same_arrays(molecules):
+    pack(molecules, "\r\n".join(ZINC))
+    (molecules / "valid.txt").write_text("\n".join(ZINC[6:8]) + "\n")
+    (molecules / "test.txt").write_text("\n".join(ZINC[8:]))
+    plain, published = (
+        prepare(molecules, PLAIN | {"reader": reader}, chosen(), 1) for reader in ("smiles", "smiles-lists")
+    )
+    assert DATASETS["zinc250k"]["reader"] == "smiles-lists"
+    for one, other in ((plain.train, published.train), (plain.test, published.test)):
+        assert one.keys() == other.keys() and all(np.array_equal(one[key], other[key], equal_nan=True) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("texts", "valid", "message"),
+    [
+        (["CC"], "CCI", "valid.txt: expected SMILES of zinc.txt.gz, found 1 others, first 'CCI'"),
+        (["CC", "CCC"], "CC", "zinc.txt.gz: expected one text file in the archive, found 2"),
+    ],
+)
+def test_mistakes_in_lists(molecules, texts, valid, message):
+    pack(molecules, *texts)
+    (molecules / "valid.txt").write_text(valid)
+    with pytest.raises(ValueError, match=message):
+        prepare(molecules, DATASETS["zinc250k"], chosen(), 1)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +140,15 @@ def test_only_chosen_rows_are_parsed(molecules):
 def test_mistakes_in_files(molecules, file, content, message):
     (molecules / file).write_text(content)
     with pytest.raises(ValueError, match=message):
-        prepare(molecules, DATASETS["zinc250k"], chosen(), 1)
+        prepare(molecules, PLAIN, chosen(), 1)
+
+
+def test_svm_is_for_classes(generated):
+    motifs = DATASETS["graph_generated"]["probes"]["motifs"]
+    tasks = {"depth": motifs["tasks"]["depth"] | {"svm": True}}
+    dataset = DATASETS["graph_generated"] | {"probes": {"motifs": motifs | {"tasks": tasks}}}
+    with pytest.raises(ValueError, match="probe depth: svm: expected a classification task, found kind 'regression'"):
+        prepare(generated, dataset, chosen(), 1)
 
 
 def test_empty_graph_is_left_out_and_graph_without_edge_kept(tmp_path):

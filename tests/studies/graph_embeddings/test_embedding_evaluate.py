@@ -7,12 +7,15 @@ import torch
 from flat_samples import arrays, random_graphs, settings, triangle_path_dot
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from rematch.studies.graph_embeddings.evaluate import evaluate
 from rematch.studies.graph_embeddings.features import circular_fingerprint, counts, without_edges
 from rematch.studies.graph_embeddings.probes import RIDGE_PENALTIES, fold_auc, probe, r2
+from rematch.studies.graph_embeddings.svm import choose_cost, fold_accuracy, squared_distances
 from rematch.studies.graph_embeddings.train import learner
 
 CPU = torch.device("cpu")
@@ -75,6 +78,36 @@ def test_logistic_probe_finds_classes_and_no_more_than_chance_in_noise():
 def test_probe_of_one_class_says_so():
     with pytest.raises(ValueError, match="probe: expected at least 2 classes among 6 training rows, found 1"):
         probe(np.ones((9, 2)), np.ones((9, 2)), np.ones(9), np.arange(9) % 3, "classification")
+
+
+def test_svm_equals_a_grid_search_of_scikit_learn():
+    generator = np.random.default_rng(2)
+    rows, folds = generator.normal(size=(80, 3)), np.arange(80) % 4
+    values = (np.square(rows[:, 0]) + 0.3 * generator.normal(size=80) > 0.5).astype(float)
+    expected = []
+    for fold in range(4):
+        train, held = rows[folds != fold], rows[folds == fold]
+        scale = StandardScaler().fit(train)
+        search = GridSearchCV(SVC(gamma=1 / 3), {"C": [0.1, 1.0, 10.0]}, cv=StratifiedKFold(5))
+        search.fit(scale.transform(train), values[folds != fold])
+        expected.append(search.score(scale.transform(held), values[folds == fold]))
+    found = fold_accuracy(rows, values, folds, (0.1, 1.0, 10.0))
+    assert found == pytest.approx(np.mean(expected)) and found > 0.65  # a band, which no linear probe sees
+
+
+def test_svm_chooses_c_without_the_rows_that_are_held_out():
+    generator = np.random.default_rng(3)
+    rows, folds = generator.normal(size=(60, 5)), np.arange(60) % 3
+    values = generator.integers(0, 2, 60).astype(float)
+    assert fold_accuracy(rows, values, folds) < 0.7  # noise: the best of seven C on the held-out rows would look better
+    kernel = np.exp(-squared_distances(rows, rows))
+    assert choose_cost(kernel[:2, :2], np.array([0.0, 1.0])) == 1.0  # nothing to choose by: the middle of the grid
+
+
+def test_svm_is_scored_where_the_task_asks_for_it():
+    asked = test_data() | {"task/sets/label/svm": np.ones(1, np.uint8)}
+    assert 0.4 < as_dict(scores_of(asked))["svm_accuracy_label"] <= 1
+    assert not any(name.startswith("svm") for name in as_dict(scores_of()))
 
 
 def test_auc_is_the_mean_over_folds_that_hold_both_classes():

@@ -21,6 +21,14 @@ MOLECULES = [
     "CS(=O)(=O)N1CCOCC1 a-name",
     "[Na+].[Cl-]",
     "O=c1[nH]cnc2[nH]cnc12",
+    "C[Mg]Br",
+    "CC(=O)O[Hg]c1ccccc1",
+    "[NH3][Pt](Cl)(Cl)[NH3]",  # RDKit makes both bonds to the metal dative
+    "Cl[Pt](Cl)(<-[NH3])<-[NH3]",
+    "[NH3]->[Cu]",
+    "C[Si](C)(C)[Se]C",
+    "[CH3][CH2]",  # a radical
+    "C[C@]12CC[C@@H](C1)C2",
 ]
 
 
