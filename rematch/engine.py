@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -94,6 +94,7 @@ def fit(
     keep_every: int | None = None,
     keep_last: int = 5,
     on_divergence: Literal["stop", "back-off"] = "stop",
+    alive: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """The trained learner's best and final weights, its history and timings.
 
@@ -103,6 +104,7 @@ def fit(
     neither, so rarely that saving takes about one per cent of the time (`Pace`). `max_seconds` limits this call's wall
     clock. `keep_every`: leave the weights of every so many epochs in `folder`. `on_divergence` "back-off" returns to
     the start of the epoch with half the learning rate (the learner needs `scale_rate(factor)`), at most five times.
+    `alive(epoch, step)` is called after every step and every validation, with the place of what comes next.
 
     Raises `Interrupted` after saving, on a signal or at the time limit; `Diverged` when a value is no number.
     """
@@ -112,9 +114,8 @@ def fit(
         return Fit(weights, weights, -1, None, 0, "untrained", [], [], False)
     rules = [fingerprint, seed, epochs, patience, patience_unit, on_divergence, learner.steps_per_epoch]
     states = checkpoint.StateFolder(folder, checkpoint.fingerprint(rules=rules), keep_last) if folder else None
-    run = _Run(
-        learner, seed, states, checkpoint.Pace(save_every_seconds, save_every_steps), on_divergence == "back-off"
-    )
+    pace = checkpoint.Pace(save_every_seconds, save_every_steps)
+    run = _Run(learner, seed, states, pace, on_divergence == "back-off", alive)
     resumed = run.resume()
     finished_before = bool(run.at.stop_reason)
     with Watch(max_seconds) as watch:
@@ -161,8 +162,10 @@ class _Run:
         states: checkpoint.StateFolder | None,
         pace: checkpoint.Pace,
         can_back_off: bool,
+        alive: Callable[[int, int], None] | None,
     ):
         self.learner, self.seed, self.states, self.pace, self.can_back_off = learner, seed, states, pace, can_back_off
+        self.alive = alive or (lambda epoch, step: None)
         self.at = Progress()
         self.best: dict[str, Tensor] | None = None
         self.good: dict[str, Any] | None = None  # weights and state at the start of the epoch, to go back to
@@ -194,6 +197,7 @@ class _Run:
                 at.counts[name] = at.counts.get(name, 0) + 1
             at.step += 1
             self.pace.stepped()
+            self.alive(at.epoch, at.step)
             self.heed(watch)
             if self.states and self.pace.due():
                 self._save()
@@ -214,6 +218,7 @@ class _Run:
         if better:
             at.best_value, at.best_epoch, self.best = value, at.epoch, weights
         at.epoch, at.step, at.sums, at.counts = at.epoch + 1, 0, {}, {}
+        self.alive(at.epoch, at.step)
         if self.states and keep_every and at.epoch % keep_every == 0:
             self._tick()
             self.states.write_weights(f"epoch-{at.epoch:05d}", weights)

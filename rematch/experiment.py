@@ -15,8 +15,20 @@ from rematch.ledger import check_ledger
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
 
-KEYS = ("studies", "budget", "seeds", "device", "attribution", "mirror", "max_seconds", "save_seconds", "states")
+KEYS = (
+    "studies",
+    "budget",
+    "seeds",
+    "device",
+    "attribution",
+    "mirror",
+    "max_seconds",
+    "save_seconds",
+    "states",
+    "hang_seconds",
+)
 ENTRY = ("study", "dataset", "set", "arms", "seeds", "device", "attribution", "threads")
+HANG_SECONDS = 1800  # far longer than a step or a validation of any study here takes
 METHODS = ("leave-one-out", "one-at-a-time", "shapley", "none")
 
 
@@ -75,6 +87,7 @@ class Experiment:
     max_seconds: float | None
     save_seconds: float | None  # how often a training saves its state; None: so rarely that it costs about 1 %
     states: str  # what happens to resume states after success: remove or keep
+    hang_seconds: float  # a training without a step for so long ends with the reason
 
     def runs(self, study: str | None = None) -> Iterator[Run]:
         """Every training that the report needs."""
@@ -106,7 +119,8 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
     if states not in ("remove", "keep"):
         raise ValueError(f"config: states: expected remove or keep, found {states!r}")
     folder = None if mirror is None else str((base / str(mirror)).resolve())
-    return Experiment(entries, datasets, budget, folder, limit, pause, states)
+    hang = _seconds(config, "hang_seconds") or HANG_SECONDS
+    return Experiment(entries, datasets, budget, folder, limit, pause, states, hang)
 
 
 def _entry(

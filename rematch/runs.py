@@ -29,6 +29,7 @@ from rematch.failures import RunFailed, explained_failures
 from rematch.learner import Learner
 from rematch.repository import git
 from rematch.settings import build
+from rematch.watchdog import Watchdog
 
 EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
 
@@ -53,12 +54,14 @@ class Limits(NamedTuple):
     save_seconds: float | None = None
     states: str = "remove"  # or keep: the last five states, best, final and every tenth epoch
     show_failures: bool = False  # with --keep-going: a failed run leaves its reason in place of its scores
+    hang_seconds: float | None = None  # without a step; then the run ends with the reason
 
     @classmethod
     def read(cls, resources: Any) -> Limits:
         """The limits that a rule passes as resources, which are plain numbers and words and trigger no rerun."""
         pause = resources.save_milliseconds / 1000
-        return cls(resources.max_seconds or None, pause or None, resources.states, bool(resources.show_failures))
+        ends = resources.max_seconds or None, pause or None
+        return cls(*ends, resources.states, bool(resources.show_failures), resources.hang_seconds or None)
 
 
 def train_run(
@@ -77,8 +80,18 @@ def train_run(
     started = time.time()
     arm = build(package, settings)
     facts = _facts(package, seed, settings, data, code)
+
+    def failed(line: str) -> None:
+        _log.error("failed: %s", line)
+        _write_failure(outputs, settings, facts | {"status": f"failed: {' '.join(line.split())}"})
+
+    def hung(line: str) -> int:
+        (failed if limits.show_failures else _log.error)(line)
+        return 0 if limits.show_failures else 1
+
+    dog = Watchdog(limits.hang_seconds, f"{state} on {device}", hung)
     try:
-        with explained_failures():
+        with explained_failures(), dog:
             opened = open_device(device, threads)
             module = importlib.import_module(f"rematch.studies.{package}.train")
             learner = module.learner(arm, prepared.read(Path(data)), seed, opened)
@@ -92,12 +105,12 @@ def train_run(
                 max_seconds=limits.max_seconds,
                 save_every_seconds=limits.save_seconds,
                 keep_every=EPOCHS_BETWEEN_CHECKPOINTS if limits.states == "keep" else None,
+                alive=dog.alive,
             )
     except (Diverged, RunFailed, ValueError, RuntimeError) as error:
         if not limits.show_failures:
             raise
-        _log.error("failed: %s", error)
-        _write_failure(outputs, settings, facts | {"status": f"failed: {' '.join(str(error).split())}"})
+        failed(str(error))
         return
     facts |= {"status": "ok", "criterion": list(learner.criterion), **describe(opened), **_outcome(learner, result)}
     facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}

@@ -25,6 +25,7 @@ rule train:
         save_milliseconds=math.ceil(1000 * (EXPERIMENT.save_seconds or 0)),
         states=EXPERIMENT.states,
         show_failures=keeps_going,
+        hang_seconds=math.ceil(EXPERIMENT.hang_seconds),
     params:
         package=package,
         settings=arm_settings,

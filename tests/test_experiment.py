@@ -122,6 +122,7 @@ REFUSED = [
     ({"attribution": {"method": "shapley", "arms": 3}}, "shapley over 9 changes needs arms of at least 18, found 3"),
     ({"max_seconds": 0}, "max_seconds: expected seconds > 0, found 0"),
     ({"max_seconds": "60"}, "max_seconds: expected seconds > 0, found '60'"),
+    ({"hang_seconds": 0}, "hang_seconds: expected seconds > 0, found 0"),
     ({"states": "drop"}, "states: expected remove or keep, found 'drop'"),
 ]
 
