@@ -27,7 +27,7 @@ def evaluate(
     """Scores of one arm on the test anchors (and, as split `validation`, MAP on the validation anchors); one row of
     predictions per test anchor. Computed on the CPU in float64 whatever `device` is."""
     table = weights["embedding"].cpu().numpy()
-    hyperbolic = settings.geometry == "poincare"
+    hyperbolic = settings.geometry != "euclidean"
     closure = (train["offsets"], train["ancestors"], train["steps"])
     ranks = rank_ancestors(table, test["anchors"], *closure, hyperbolic)
     scores = _ranking_scores(ranks)

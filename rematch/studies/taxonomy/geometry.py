@@ -1,7 +1,9 @@
-"""The Poincaré ball of curvature -1 in torch, row by row, as the accelerator path and the tests need it.
+"""Hyperbolic space of curvature -1 in torch, row by row, as the accelerator path and the tests need it.
 
-`u` and `x` have shape (..., dim) and broadcast; every formula is that of Nickel and Kiela 2017
-(https://arxiv.org/abs/1705.08039), with the same symbols as the training kernel.
+`u` and `x` have shape (..., dim) and broadcast. In the Poincaré ball the formulas are those of Nickel and Kiela 2017
+(https://arxiv.org/abs/1705.08039), on the hyperboloid those of Nickel and Kiela 2018 (https://arxiv.org/abs/1806.03417),
+with the same symbols as the training kernel. A point of the hyperboloid is given by its space coordinates x; its time
+coordinate is sqrt(1 + |x|^2).
 """
 
 from __future__ import annotations
@@ -40,3 +42,21 @@ def exponential_at_origin(v: Tensor) -> Tensor:
 def radius(x: Tensor) -> Tensor:
     """Hyperbolic distance from the origin, 2 artanh |x|, shape (...)."""
     return 2 * torch.atanh(x.norm(dim=-1))
+
+
+def to_ball(x: Tensor) -> Tensor:
+    """The point of the ball (..., dim) that stands for the point `x` of the hyperboloid: x / (1 + x0)."""
+    return x / (1 + torch.sqrt(1 + x.square().sum(-1, keepdim=True)))
+
+
+def to_hyperboloid(x: Tensor) -> Tensor:
+    """The space coordinates (..., dim) of the point `x` of the ball: 2 x / (1 - |x|^2)."""
+    return 2 * x / (1 - x.square().sum(-1, keepdim=True))
+
+
+def follow(x: Tensor, v: Tensor) -> Tensor:
+    """exp_x(v) = cosh(|v|) x + sinh(|v|) v / |v|, space coordinates (..., dim) of the point of the hyperboloid reached
+    from `x` along the tangent vector with space coordinates `v`, whose time coordinate is v.x / x0."""
+    inner, square = (x * v).sum(-1, keepdim=True), 1 + x.square().sum(-1, keepdim=True)
+    length = (v.square().sum(-1, keepdim=True) - inner.square() / square).clamp_min(0).sqrt()
+    return torch.cosh(length) * x + torch.where(length > 0, torch.sinh(length) / length.clamp_min(1e-300), 1.0) * v

@@ -1,10 +1,13 @@
-"""The training kernel: sampling, distances, gradients, step and projection of touched rows, fused for one CPU core.
+"""The training kernel: distances, gradients, step and projection of touched rows, fused for one CPU core.
 
 Formulas (Nickel and Kiela 2017, https://arxiv.org/abs/1705.08039), for an anchor u and another node x of the ball:
 delta = |u - x|^2, alpha = 1 - |u|^2, beta = 1 - |x|^2, q = 2 delta / (alpha beta), s = sqrt(q (q + 2)).
 Then cosh d = 1 + q and sinh d = s, hence exp(d) = 1 + q + s: neither the softmax over -d nor the comparison of two
 distances in the hinge needs acosh, exp or log. The Riemannian gradients of d collapse to
     grad_u = ((delta + alpha) u - alpha x) / (beta s)        grad_x = ((delta + beta) x - beta u) / (alpha s).
+On the hyperboloid (Nickel and Kiela 2018, https://arxiv.org/abs/1806.03417) a row holds the space coordinates, the time
+coordinate is u0 = sqrt(1 + |u|^2), q = (|u - x|^2 - (u0 - x0)^2) / 2, and with c = 1 + q
+    grad_u = (c u - x) / s                                   grad_x = (c x - u) / s.
 """
 
 import math
@@ -13,7 +16,22 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from rematch.studies.taxonomy.lanes import add, blend, squares
+from rematch.studies.taxonomy.lanes import (
+    fma,
+    further,
+    head,
+    larger,
+    load,
+    product,
+    splat,
+    sqrt,
+    squares,
+    store,
+    total,
+    where_below,
+)
+
+POINCARE, EUCLIDEAN, LORENTZ = 0, 1, 2
 
 
 class Recipe(NamedTuple):
@@ -22,7 +40,7 @@ class Recipe(NamedTuple):
     negatives: int
     uniform: int  # how many of them are drawn from all nodes
     from_ancestor: bool
-    euclidean: bool
+    space: int  # POINCARE, EUCLIDEAN or LORENTZ
     softmax: bool
     doublings: int  # the softmax uses exp(-d 2^doublings)
     margin: np.floating
@@ -31,191 +49,168 @@ class Recipe(NamedTuple):
     radius: np.floating  # largest norm allowed
 
 
-# No fastmath: a vectorised loop keeps a scalar twin for arrays that lie close together, and with reassociation the two
-# round differently, so that equal seeds ended in other bytes depending on where the arrays were put.
+# No fastmath: with it the compiler may sum in another order in each copy that it makes of a loop, and which copy runs
+# depends on how far apart the arrays lie, so that equal seeds end in other bytes.
 OPTIONS = dict(cache=True, fastmath=False, error_model="numpy", boundscheck=False)
 
 
 @njit(**OPTIONS)
-def _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slope, growth):
-    """Fills delta, |x|^2, d(distance) denominators `slope` and `growth` (exp(d), or d itself in Euclidean space)."""
-    one = flat.dtype.type(1)
-    two = flat.dtype.type(2)
-    least = flat.dtype.type(1e-7)
-    own = flat.dtype.type(0)
-    for k in range(stride):
-        own += anchor[k] * anchor[k]
-    for j in range(m):
-        at = rows[first + j] * stride
-        gap, square = squares(flat, at, anchor, 0)
+def _measure(flat, stride, rows, first, anchor, space, width, delta, beta, slope, growth):
+    """Fills |u - x|^2, sinh of the distance `slope` and exp of the distance `growth` (Euclidean: both the distance),
+    and as `beta` what the gradients need besides: 1 - |x|^2 in the ball, cosh of the distance on the hyperboloid.
+    Returns |u|^2."""
+    kind = type(flat[0])
+    zero, one, least = splat(kind(0)), splat(kind(1)), splat(kind(1e-7))
+    own = zero
+    for k in range(0, stride, 16):
+        own = fma(load(anchor, k), load(anchor, k), own)
+    square = total(own)
+    scale, time = splat(kind(2) / (kind(1) - square)), splat(kind(math.sqrt(kind(1) + square)))
+    for j in range(0, width, 16):
+        gap, norm = squares(flat, rows, first + j, stride, 0, anchor)
         for k in range(16, stride, 16):
-            more, square_more = squares(flat, at + k, anchor, k)
+            more, rest = squares(flat, rows, first + j, stride, k, anchor)
             gap += more
-            square += square_more
-        delta[j] = gap
-        norm[j] = square
-    if ball:
-        alpha = one - own
-        for j in range(width):
-            q = two * delta[j] / (alpha * (one - norm[j]))
-            s = math.sqrt(q * (q + two))
-            slope[j] = max(s, least)
-            growth[j] = one + q + s
-    else:
-        for j in range(width):
-            growth[j] = math.sqrt(delta[j])
-            slope[j] = max(growth[j], least)
-    return own
-
-
-@njit(**OPTIONS)
-def _softmax(growth, m, width, ball, doublings, pull):
-    """-log softmax of the positive over minus the distances; `pull` gets d loss / d distance."""
-    kind = growth.dtype.type
-    total = kind(0)
-    for j in range(width):
-        if ball:
-            e = kind(1) / growth[j]
-            if doublings > 0:
-                e *= e
-            if doublings > 1:
-                e *= e
-            if doublings > 2:
-                e *= e
+            norm += rest
+        store(delta, j, gap)
+        if space == EUCLIDEAN:
+            distance = sqrt(gap)
+            store(growth, j, distance)
+            store(slope, j, larger(distance, least))
+            continue
+        if space == POINCARE:
+            rest = one - norm
+            q = gap * scale / rest
+            store(beta, j, rest)
         else:
-            e = math.exp(-growth[j] * kind(1 << doublings))
-        if j >= m:
-            e = kind(0)
-        pull[j] = e
-        total += e
-    total = max(total, kind(1e-30))
-    loss = math.log(total / max(pull[0], kind(1e-30)))
-    factor = -kind(1 << doublings) / total
-    for j in range(width):
-        pull[j] *= factor
-    pull[0] += kind(1 << doublings)
-    return loss
+            ahead = (splat(square) - norm) / (time + sqrt(one + norm))
+            q = larger((gap - ahead * ahead) * splat(kind(0.5)), zero)
+            store(beta, j, one + q)
+        s = sqrt(q * (q + one + one))
+        store(slope, j, larger(s, least))
+        store(growth, j, one + q + s)
+    return square
 
 
 @njit(**OPTIONS)
-def _hinge(growth, m, width, ball, margin, pull):
-    """Mean over negatives of max(0, margin + d(u, v) - d(u, x)); `pull` gets d loss / d distance."""
-    kind = growth.dtype.type
-    for j in range(width):
-        pull[j] = kind(0)
-    if m < 2:
-        return 0.0
-    loss = 0.0
-    active = 0
-    share = kind(1) / kind(m - 1)
-    if ball:
-        # a sum of logarithms is the logarithm of a product, taken before the product can underflow
-        edge = math.exp(margin) * growth[0]
-        product = 1.0
-        for j in range(1, m):
-            if growth[j] < edge:
-                active += 1
-                pull[j] = -share
-                product *= growth[j] / edge
-                if product < 1e-200:
-                    loss -= math.log(product)
-                    product = 1.0
-        loss -= math.log(product)
-    else:
-        edge = margin + growth[0]
-        for j in range(1, m):
-            if growth[j] < edge:
-                active += 1
-                pull[j] = -share
-                loss += edge - growth[j]
-    pull[0] = share * kind(active)
-    return loss * share
+def _softmax(growth, m, width, space, doublings, pull):
+    """(-log softmax of the positive over minus the distances, factor): `factor` times what `pull` gets is
+    d loss / d distance."""
+    kind = type(growth[0])
+    none = splat(kind(0))
+    sums = none
+    if space == EUCLIDEAN:
+        for j in range(m):
+            growth[j] = math.exp(growth[j])
+    for j in range(0, width, 16):
+        e = splat(kind(1)) / load(growth, j)
+        for _ in range(doublings):
+            e *= e
+        e = head(e, m - j, none)
+        store(pull, j, e)
+        sums += e
+    everything = max(total(sums), kind(1e-30))
+    loss = math.log(everything / max(pull[0], kind(1e-30)))
+    pull[0] -= everything
+    return loss, -kind(1 << doublings) / everything
+
+
+@njit(**OPTIONS)
+def _hinge(growth, m, width, space, margin, pull):
+    """(mean over negatives of max(0, margin + d(u, v) - d(u, x)), factor): as `_softmax`."""
+    kind = type(growth[0])
+    none, one = splat(kind(0)), splat(kind(1))
+    edge = splat(kind(margin + growth[0] if space == EUCLIDEAN else math.exp(margin) * growth[0]))
+    growth[0] = np.inf  # the positive is no negative
+    active = none
+    loss, ratio = 0.0, 1.0
+    for j in range(0, width, 16):
+        far = load(growth, j)
+        counts = head(where_below(far, edge, one, none), m - j, none)
+        store(pull, j, none - counts)
+        active += counts
+        if space == EUCLIDEAN:
+            loss += total(head(where_below(far, edge, edge - far, none), m - j, none))
+        else:
+            # a sum of logarithms is the logarithm of a product, taken before the product can underflow
+            ratio *= max(product(head(where_below(far, edge, far / edge, one), m - j, one)), 1e-200)
+            if ratio < 1e-100:
+                loss -= math.log(ratio)
+                ratio = 1.0
+    pull[0] = total(active)
+    share = kind(1) / kind(max(m - 1, 1))
+    return (loss - math.log(ratio)) * share, share
+
+
+@njit(**OPTIONS)
+def _shares(space, alpha, step, width, delta, beta, slope, pull, own, other, pulled):
+    """Fills by how much x moves along itself and along u, and u along x; returns by how much u moves against itself."""
+    kind = type(delta[0])
+    whole, per_alpha = splat(alpha), splat(kind(1) / alpha)
+    none = splat(kind(0))
+    held = none
+    for j in range(0, width, 16):
+        f = splat(step) * load(pull, j) / load(slope, j)
+        if space == POINCARE:
+            gap, rest = load(delta, j), load(beta, j)
+            scaled = f * per_alpha
+            g = f / rest
+            store(own, j, none - scaled * (gap + rest))
+            store(other, j, scaled * rest)
+            store(pulled, j, g * whole)
+            held += g * (gap + whole)
+        else:
+            along = f if space == EUCLIDEAN else f * load(beta, j)
+            store(own, j, none - along)
+            store(other, j, f)
+            store(pulled, j, f)
+            held += along
+    return total(held)
 
 
 @njit(**OPTIONS)
 def pair(
-    flat, stride, rows, first, m, u, weight, target_u, target_v, recipe, moves,
-    anchor, held_row, delta, norm, slope, growth, pull, own_share, anchor_share, pulled,
+    flat, stride, rows, first, m, u, width, weight, target_u, target_v, recipe, moves, scratch
 ):  # fmt: skip
     """The loss of one pair: rows[first:first + m] are its positive and negatives, rows[first + m] its anchor `u`.
 
-    Writes how each of them moves to the same places of `moves`. The last eleven arguments are scratch space.
+    Writes how each of them moves to the same places of `moves`. `rows` has to hold nodes, whichever, in all `width`
+    (a multiple of 16) places from `first` on; `scratch` holds `stride` + 8 `width` numbers. All arrays are pointers.
     """
-    kind = flat.dtype.type
-    one = kind(1)
-    ball = not recipe.euclidean
-    width = delta.shape[0]
-    for k in range(stride):
-        anchor[k] = flat[u * stride + k]
-    own = _measure(flat, stride, rows, first, m, width, anchor, ball, delta, norm, slope, growth)
+    kind = type(weight)
+    space = recipe.space
+    anchor = scratch
+    delta, beta, slope = (
+        further(scratch, stride),
+        further(scratch, stride + width),
+        further(scratch, stride + 2 * width),
+    )
+    growth, pull = further(scratch, stride + 3 * width), further(scratch, stride + 4 * width)
+    own, other, pulled = (further(scratch, stride + 5 * width), further(scratch, stride + 6 * width),
+                          further(scratch, stride + 7 * width))  # fmt: skip
+    for k in range(0, stride, 16):
+        store(anchor, k, load(flat, u * stride + k))
+    square = _measure(flat, stride, rows, first, anchor, space, width, delta, beta, slope, growth)
     if recipe.softmax:
-        loss = _softmax(growth, m, width, ball, recipe.doublings, pull)
+        loss, factor = _softmax(growth, m, width, space, recipe.doublings, pull)
     else:
-        loss = _hinge(growth, m, width, ball, recipe.margin, pull)
-    alpha = one - own
-    step = recipe.step * weight
-    held = kind(0)
-    # short loops over few arrays: with more of them the compiler gives up proving that they do not overlap
-    for j in range(width):
-        pulled[j] = step * pull[j] / slope[j]
-    if ball:
-        per_alpha = one / alpha
-        for j in range(width):
-            own_share[j] = -pulled[j] * per_alpha * (delta[j] + one - norm[j])
-        for j in range(width):
-            anchor_share[j] = pulled[j] * per_alpha * (one - norm[j])
-        for j in range(width):
-            pulled[j] /= one - norm[j]
-        for j in range(width):
-            held += pulled[j] * (delta[j] + alpha)
-        for j in range(width):
-            pulled[j] *= alpha
-    else:
-        for j in range(width):
-            own_share[j] = -pulled[j]
-        for j in range(width):
-            anchor_share[j] = pulled[j]
-        for j in range(width):
-            held += pulled[j]
+        loss, factor = _hinge(growth, m, width, space, recipe.margin, pull)
+    alpha = kind(1) - square
+    held = _shares(space, alpha, recipe.step * weight * factor, width, delta, beta, slope, pull, own, other, pulled)
     if recipe.radial > 0:
         # penalty (|x| - target)^2 of the two nodes of the pair; Riemannian factor ((1 - |x|^2) / 2)^2
         factor = recipe.step * recipe.radial * kind(0.5)
-        r = max(math.sqrt(own), kind(1e-6))
+        r = max(kind(math.sqrt(square)), kind(1e-6))
         held += factor * (r - target_u) / r * alpha * alpha
-        r = max(math.sqrt(norm[0]), kind(1e-6))
-        own_share[0] -= factor * (r - target_v) / r * (one - norm[0]) * (one - norm[0])
-    for k in range(stride):
-        held_row[k] = -held * anchor[k]
-    for j in range(m):
-        at = rows[first + j] * stride
-        for k in range(0, stride, 16):
-            blend(moves, (first + j) * stride + k, flat, at + k, anchor, k, held_row,
-                  own_share[j], anchor_share[j], pulled[j])  # fmt: skip
-    at = (first + m) * stride
-    for k in range(stride):
-        moves[at + k] = held_row[k]
+        r = max(kind(math.sqrt(kind(1) - beta[0])), kind(1e-6))
+        own[0] -= factor * (r - target_v) / r * beta[0] * beta[0]
+    for k in range(0, stride, 16):
+        near = load(anchor, k)
+        sums = splat(-held) * near
+        for j in range(m):
+            row = load(flat, rows[first + j] * stride + k)
+            moved = fma(splat(own[j]), row, splat(other[j]) * near)
+            store(moves, (first + j) * stride + k, moved)
+            sums = fma(splat(pulled[j]), row, sums)
+        store(moves, (first + m) * stride + k, sums)
     return loss * weight
-
-
-@njit(**OPTIONS)
-def apply_moves(flat, stride, rows, count, moves, radius):
-    """Adds all moves of a batch to their rows, then brings rows beyond `radius` back onto that sphere."""
-    limit = radius * radius
-    beyond = False
-    for t in range(count):
-        at = rows[t] * stride
-        square = flat.dtype.type(0)
-        for k in range(0, stride, 16):
-            square += add(flat, at + k, moves, t * stride + k)
-        beyond |= square >= limit
-    if not beyond:
-        return
-    for t in range(count):
-        at = rows[t] * stride
-        square = flat.dtype.type(0)
-        for k in range(stride):
-            square += flat[at + k] * flat[at + k]
-        if square >= limit:
-            factor = radius / math.sqrt(square)
-            for k in range(stride):
-                flat[at + k] *= factor

@@ -34,10 +34,8 @@ def mix(x):
 
 
 @njit(error_model="numpy")
-def _descends(x, a, offsets, ancestors, ends):
+def _descends(x, a, offsets, ancestors):
     """Whether `a` is an ancestor of `x`."""
-    if ends.shape[0] > 0:
-        return a < x and x < ends[a]
     for k in range(offsets[x], offsets[x + 1]):  # noqa: SIM110 - compiled: a generator would allocate
         if ancestors[k] == a:
             return True
@@ -45,43 +43,83 @@ def _descends(x, a, offsets, ancestors, ends):
 
 
 @njit(error_model="numpy")
+def _first_not_below(nodes, first, last, value):
+    """The first index of nodes[first:last], ascending, whose node is not below `value`."""
+    while first < last:
+        middle = (first + last) // 2
+        if nodes[middle] < value:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@njit(error_model="numpy")
+def _add_negatives(
+    flat, stride, mark, stamp, offsets, ancestors, level_nodes, u, checked, counter, level, pool, cut, skip, last,
+    rows, at, m,
+):  # fmt: skip
+    """(m, counter) after adding entries to `rows[at:]` until it holds `last` of them or the tries are used up.
+
+    Candidates are `pool` nodes: those numbered 0, 1, ..., or from `level` on in `level_nodes` if that is not negative,
+    where from the `cut`-th on `skip` of them are left out.
+    """
+    tries = TRIES * (last - m) if pool > 0 else 0
+    size = _u64(pool)
+    while m < last and tries > 0:
+        counter += _GOLDEN
+        bits = mix(counter)
+        for _ in range(2):  # one 64-bit number gives two draws
+            if m < last:
+                tries -= 1
+                x = np.int64(((bits & _LOW) * size) >> _HALF)
+                bits = bits >> _HALF
+                if x >= cut:
+                    x += skip
+                if level >= 0:
+                    x = np.int64(level_nodes[level + x])
+                if mark[x] != stamp and not (checked and _descends(x, u, offsets, ancestors)):
+                    mark[x] = stamp
+                    rows[at + m] = x
+                    m += 1
+                    prefetch(flat, x * stride)
+    return m, counter
+
+
+@njit(error_model="numpy")
 def draw(
-    flat, stride, mark, stamp, offsets, ancestors, ends, depth, level_starts, level_nodes,
-    u, v, position, key, wanted, uniform, from_ancestor, rows, at,
+    flat, stride, mark, stamp, where, nodes, tree, u, v, position, key, wanted, uniform, from_ancestor, rows, at
 ):  # fmt: skip
     """The count m of entries filled in `rows[at:]`: the positive `v`, then up to `wanted` distinct negatives of `u`.
 
     The first `uniform` negatives come from all nodes; the others from the depth of `v`. Excluded are `u`, `v` and the
-    relatives of `u` on the positive's side: its ancestors, or its descendants if `from_ancestor`. `mark` (n,) holds
-    the stamp of the pair that last saw a node, so that neither exclusion nor distinctness needs a search. The arrays
-    of `Relations` come one by one: a tuple of arrays is reference-counted at every call, which is ten times slower.
+    relatives of `u` on the positive's side: its ancestors, or its descendants if `from_ancestor`. On a tree the latter
+    follow `u`, among all nodes and within a level, and are stepped over. `mark` (n,) holds the stamp of the pair that
+    last saw a node, so that neither exclusion nor distinctness needs a search. All arrays come as pointers, those
+    of `Relations` as `where`.
     """
+    offsets, ancestors, ends, depth, level_starts, level_nodes = where
     if not from_ancestor:
         for k in range(offsets[u], offsets[u + 1]):
             mark[ancestors[k]] = stamp
     mark[u] = stamp
     mark[v] = stamp
     rows[at] = v
+    prefetch(flat, u * stride)
+    prefetch(flat, v * stride)
     counter = mix(key + _u64(position) * _GOLDEN)
-    nodes = _u64(mark.shape[0])
-    first = level_starts[depth[v]]
-    size = _u64(level_starts[depth[v] + 1] - first)
+    below = np.int64(ends[u]) - u if from_ancestor and tree else 0
+    checked = from_ancestor and not tree
     m = 1
-    tries = TRIES * wanted
-    while m <= wanted and tries > 0:
-        counter += _GOLDEN
-        bits = mix(counter)
-        for _ in range(2):  # one 64-bit number gives two draws
-            if m <= wanted:
-                tries -= 1
-                if m <= uniform:
-                    x = np.int64(((bits & _LOW) * nodes) >> _HALF)
-                else:
-                    x = np.int64(level_nodes[first + np.int64(((bits & _LOW) * size) >> _HALF)])
-                bits = bits >> _HALF
-                if mark[x] != stamp and not (from_ancestor and _descends(x, u, offsets, ancestors, ends)):
-                    mark[x] = stamp
-                    rows[at + m] = x
-                    m += 1
-                    prefetch(flat, x * stride)
+    if uniform > 0:
+        m, counter = _add_negatives(flat, stride, mark, stamp, offsets, ancestors, level_nodes, u, checked, counter,
+                                    -1, nodes - below, u, below, 1 + uniform, rows, at, m)  # fmt: skip
+    if wanted > uniform:
+        first, end = level_starts[depth[v]], level_starts[depth[v] + 1]
+        cut, skip = end, end - end
+        if below > 0:
+            cut = _first_not_below(level_nodes, first, end, u)
+            skip = _first_not_below(level_nodes, cut, end, u + below) - cut
+        m, counter = _add_negatives(flat, stride, mark, stamp, offsets, ancestors, level_nodes, u, checked, counter,
+                                    first, end - first - skip, cut - first, skip, 1 + wanted, rows, at, m)  # fmt: skip
     return m

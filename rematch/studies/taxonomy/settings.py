@@ -13,7 +13,9 @@ class Settings:
     seeded_preparation: ClassVar[bool] = False  # closure and anchors do not depend on the seed
 
     dim: int = setting("embedding dimension", at_least=2, at_most=512)
-    geometry: Literal["poincare", "euclidean"] = setting("space the nodes live in; euclidean is the reference arm")
+    geometry: Literal["poincare", "lorentz", "euclidean"] = setting(
+        "space the nodes live in: hyperbolic as Poincaré ball or as hyperboloid with geodesic steps, or euclidean"
+    )
     initialisation: Literal["random", "depth-radius"] = setting("random near the origin, or radius set from the depth")
     pairs: Literal["parent", "closure"] = setting("training pairs: each node with its parents, or with every ancestor")
     epoch_length: Literal["own", "closure"] = setting(
@@ -54,7 +56,11 @@ class Settings:
             raise ValueError(
                 "geometry, initialisation: depth-radius places nodes in the ball, found geometry euclidean"
             )
-        if self.geometry == "euclidean" and self.radial_weight > 0:
-            raise ValueError("geometry, radial_weight: the radial penalty is defined in the ball, found euclidean")
+        if self.geometry != "poincare" and self.radial_weight > 0:
+            raise ValueError(
+                f"geometry, radial_weight: the radial penalty is defined in the ball, found {self.geometry}"
+            )
+        if self.geometry == "lorentz" and self.precision == "float32":
+            raise ValueError("geometry, precision: lorentz needs float64, its time coordinates cancel; found float32")
         if self.precision == "float32" and self.geometry == "poincare" and self.rim < 1e-6:
             raise ValueError(f"precision, rim: float32 cannot resolve a rim below 1e-6, found {self.rim:g}")

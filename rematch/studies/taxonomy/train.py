@@ -12,7 +12,8 @@ from torch import Tensor
 from rematch.learner import Criterion
 from rematch.streams import numpy_generator, stream
 from rematch.studies.taxonomy.compiled import draw_batch, train_pairs
-from rematch.studies.taxonomy.kernel import Recipe
+from rematch.studies.taxonomy.geometry import to_ball, to_hyperboloid
+from rematch.studies.taxonomy.kernel import EUCLIDEAN, LORENTZ, POINCARE, Recipe
 from rematch.studies.taxonomy.lanes import padded
 from rematch.studies.taxonomy.ranking import plain, rank_ancestors
 from rematch.studies.taxonomy.sampling import Relations
@@ -20,6 +21,7 @@ from rematch.studies.taxonomy.settings import Settings
 from rematch.studies.taxonomy.update import update
 
 CHUNK = 65536  # pairs per call of the kernel: below a tenth of a second, so that an interruption is heard soon
+SPACES = {"poincare": POINCARE, "euclidean": EUCLIDEAN, "lorentz": LORENTZ}
 UNIFORM_SHARE = {"uniform": 1.0, "same-depth": 0.0, "mixed": 0.5}  # of the negatives: from all nodes
 INNER, OUTER = 0.1, 0.9  # target radius (Euclidean norm) of depth 0 and of the greatest depth
 RADIUS_NOISE = 0.02  # relative, of the depth-radius initialisation
@@ -63,7 +65,7 @@ class TaxonomyLearner:
         self, settings: Settings, data: dict[str, np.ndarray], seed: int, device: torch.device, compiled: bool
     ):
         self.settings, self.data, self.seed, self.device, self.compiled = settings, data, seed, device, compiled
-        self.kind = np.dtype(settings.precision)
+        self.kind, self.lorentz = np.dtype(settings.precision), settings.geometry == "lorentz"
         depth = data["depth"]
         self.relations = Relations(*(plain(data[name]) for name in Relations._fields))
         self.descendants, self.ancestors = _training_pairs(settings, data)
@@ -77,7 +79,8 @@ class TaxonomyLearner:
         if settings.labels == "shuffled":
             self.identities = numpy_generator(seed, "identities").permutation(len(depth))
         self._order: tuple[int, np.ndarray] | None = None
-        self._put(initial_table(settings, depth, seed))
+        start = initial_table(settings, depth, seed)
+        self._put(to_hyperboloid(torch.from_numpy(start)).numpy() if self.lorentz else start)
 
     def step(self, epoch: int, step: int) -> dict[str, float]:
         """Trains on one chunk of the epoch's pairs."""
@@ -97,7 +100,7 @@ class TaxonomyLearner:
         data = self.data
         found = rank_ancestors(
             self._judged(), data["validation_anchors"], data["offsets"], data["ancestors"], data["steps"],
-            self.settings.geometry == "poincare",
+            self.settings.geometry != "euclidean",
         )  # fmt: skip
         return {"map": float(found.precision[:, 0].mean()), "mean_rank": _pooled_rank(found)}
 
@@ -112,14 +115,14 @@ class TaxonomyLearner:
         return {"embedding": torch.from_numpy(self._judged().astype(self.kind))}
 
     def state(self) -> dict[str, Any]:
-        """The current factor on the learning rate; there is no momentum."""
-        return {"rate": self.rate}
+        """The current rate, and the table if `weights` gives it in other coordinates; there is no momentum."""
+        return {"rate": self.rate} | ({"table": torch.from_numpy(self._own())} if self.lorentz else {})
 
     def restore(self, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Puts table and rate back."""
+        """Puts back table and rate."""
         table = np.empty(weights["embedding"].shape, self.kind)
         table[self.identities] = weights["embedding"].numpy()
-        self._put(table)
+        self._put(state["table"].numpy() if self.lorentz else table)
         self.rate = state["rate"]
 
     def scale_rate(self, factor: float) -> None:
@@ -133,9 +136,14 @@ class TaxonomyLearner:
         else:
             self.table = torch.from_numpy(np.asarray(table, self.kind)).to(self.device)
 
+    def _own(self) -> np.ndarray:
+        """The table (n, dim) in the coordinates it is trained in, a copy."""
+        return self.table[:, : self.settings.dim].copy() if self.compiled else self.table.cpu().numpy().copy()
+
     def _judged(self) -> np.ndarray:
-        table = self.table[:, : self.settings.dim] if self.compiled else self.table.cpu().numpy()
-        return table[self.identities]
+        """The table (n, dim) as it is judged: hyperbolic coordinates in the ball, and the identities it is read by."""
+        table = self._own()
+        return (to_ball(torch.from_numpy(table)).numpy() if self.lorentz else table)[self.identities]
 
     def _step_compiled(self, anchors, positives, start, key, recipe) -> tuple[float, int]:
         return train_pairs(self.table, self.relations, anchors, positives, start, key, self.settings.batch,
@@ -179,18 +187,17 @@ class TaxonomyLearner:
 
     def _recipe(self, epoch: int) -> Recipe:
         settings, kind = self.settings, self.kind.type
-        euclidean = settings.geometry == "euclidean"
         return Recipe(
             negatives=settings.negatives,
             uniform=round(UNIFORM_SHARE[settings.negative_sampling] * settings.negatives),
             from_ancestor=settings.anchor == "ancestor",
-            euclidean=euclidean,
+            space=SPACES[settings.geometry],
             softmax=settings.loss == "softmax",
             doublings=settings.sharpness.bit_length() - 1,
             margin=kind(settings.margin),
             step=kind(self._step_size(epoch)),
             radial=kind(settings.radial_weight),
-            radius=kind(np.inf if euclidean else 1 - settings.rim),
+            radius=kind(1 - settings.rim if settings.geometry == "poincare" else np.inf),
         )
 
 

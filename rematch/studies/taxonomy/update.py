@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from rematch.studies.taxonomy.geometry import project
-from rematch.studies.taxonomy.kernel import Recipe
+from rematch.studies.taxonomy.geometry import follow, project
+from rematch.studies.taxonomy.kernel import EUCLIDEAN, LORENTZ, POINCARE, Recipe
 
 
 def update(
@@ -24,23 +24,24 @@ def update(
     u, x = table[anchors][:, None], table[rows]
     delta = (u - x).square().sum(-1)
     alpha, beta = 1 - u.square().sum(-1), 1 - x.square().sum(-1)
-    if recipe.euclidean:
-        growth = delta.sqrt()
-        slope = growth.clamp_min(1e-7)
+    if recipe.space == EUCLIDEAN:
+        distance = slope = delta.sqrt()
     else:
-        q = 2 * delta / (alpha * beta)
-        s = torch.sqrt(q * (q + 2))
-        slope, growth = s.clamp_min(1e-7), 1 + q + s
-    distance = growth if recipe.euclidean else torch.log(growth)
+        if recipe.space == POINCARE:
+            q = 2 * delta / (alpha * beta)
+        else:
+            ahead = (beta - alpha) / (torch.sqrt(2 - alpha) + torch.sqrt(2 - beta))
+            q = ((delta - ahead.square()) / 2).clamp_min(0)
+        slope = torch.sqrt(q * (q + 2))
+        distance = torch.log(1 + q + slope)
     loss, pull = (_softmax if recipe.softmax else _hinge)(distance, valid, counts, recipe)
-    step = (float(recipe.step) * weights)[:, None] * pull
-    if recipe.euclidean:
-        f = step / slope
-        own, other, pulled, held = -f, f, f, f.sum(1)
+    f = (float(recipe.step) * weights)[:, None] * pull / slope.clamp_min(1e-7)
+    if recipe.space == POINCARE:
+        own, other, pulled = -f / alpha * (delta + beta), f / alpha * beta, f / beta * alpha
+        held = (f / beta * (delta + alpha)).sum(1)
     else:
-        f, g = step / (slope * alpha), step / (slope * beta)
-        own, other, pulled = -f * (delta + beta), f * beta, g * alpha
-        held = (g * (delta + alpha)).sum(1)
+        along = f * (1 + q) if recipe.space == LORENTZ else f
+        own, other, pulled, held = -along, f, f, along.sum(1)
     if recipe.radial > 0:
         factor = 0.5 * float(recipe.step) * float(recipe.radial)
         r = u[:, 0].norm(dim=-1).clamp_min(1e-6)
@@ -49,9 +50,13 @@ def update(
         own[:, 0] -= factor * (r - targets[rows[:, 0]]) / r * beta[:, 0].square()
     moves = own[..., None] * x + other[..., None] * u
     anchor_moves = (pulled[..., None] * x).sum(1) - held[:, None] * u[:, 0]
-    touched = torch.cat([rows[valid], anchors])
-    table.index_add_(0, touched, torch.cat([moves[valid], anchor_moves]))
-    touched = touched.unique()
+    touched, place = torch.cat([rows[valid], anchors]).unique(return_inverse=True)
+    moved = torch.zeros(len(touched), table.shape[1], dtype=table.dtype, device=table.device)
+    moved.index_add_(0, place, torch.cat([moves[valid], anchor_moves]))
+    if recipe.space == LORENTZ:
+        table[touched] = follow(table[touched], moved)
+    else:
+        table[touched] += moved
     if math.isfinite(recipe.radius):
         table[touched] = project(table[touched], float(recipe.radius))
     return (loss * weights).sum()

@@ -37,6 +37,22 @@ def test_distance_gradient_projection_and_exponential_map_are_geoopts(seed):
     torch.testing.assert_close(geometry.radius(u), BALL.dist0(u), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_distance_exponential_map_and_coordinates_of_the_hyperboloid_are_geoopts(seed):
+    def lifted(x):
+        return torch.cat([torch.sqrt(1 + x.square().sum(-1, keepdim=True)), x], -1)
+
+    space = geoopt.Lorentz(k=torch.tensor(1.0, dtype=torch.float64))
+    u, x = _points(50, seed), _points(50, seed + 10)
+    far_u, far_x = geometry.to_hyperboloid(u), geometry.to_hyperboloid(x)
+    torch.testing.assert_close(geometry.distance(u, x), space.dist(lifted(far_u), lifted(far_x)), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(geometry.to_ball(far_u), u, rtol=1e-12, atol=1e-12)
+    tangent = space.proju(lifted(far_u), torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator()))
+    reached = geometry.follow(far_u, tangent[:, 1:])
+    torch.testing.assert_close(lifted(reached), space.expmap(lifted(far_u), tangent), rtol=1e-7, atol=1e-7)
+    assert torch.equal(geometry.follow(far_u, torch.zeros_like(far_u)), far_u)
+
+
 CHOICES = [
     dict(),
     dict(sharpness=4, pair_weights="sqrt-depth", negative_sampling="mixed"),
@@ -44,6 +60,8 @@ CHOICES = [
     dict(loss="margin", initialisation="depth-radius", learning_rate=5.0, radial_weight=0.1),
     dict(geometry="euclidean", sharpness=2),
     dict(geometry="euclidean", loss="margin"),
+    dict(geometry="lorentz", learning_rate=0.3),
+    dict(geometry="lorentz", loss="margin", negatives=20),
 ]
 
 
@@ -59,7 +77,7 @@ def test_one_step_of_the_kernel_is_one_step_of_the_torch_path(tmp_path, changes,
     anchors, positives = (e.copy() for e in (ends[::-1] if recipe.from_ancestor else ends))
     rows, counts = np.zeros((6, recipe.negatives + 2), np.int64), np.zeros(6, np.int64)
     draw_batch(model.relations, anchors, positives, 7, np.uint64(3), recipe, rows, counts)
-    torch_table = torch.from_numpy(model._judged().copy())
+    torch_table = torch.from_numpy(model._own())
     weights = torch.from_numpy(model.node_weights[ends[0]])
     loss = update(torch_table, *map(torch.from_numpy, (anchors.astype(np.int64), rows[:, :-1], counts)), weights,
                   torch.from_numpy(model.targets), recipe)  # fmt: skip
@@ -68,25 +86,77 @@ def test_one_step_of_the_kernel_is_one_step_of_the_torch_path(tmp_path, changes,
                               model.targets, recipe)  # fmt: skip
     assert used == (counts - 1).sum() and abs(found - float(loss)) < 1e-6
     assert not np.array_equal(before, model.table)
-    np.testing.assert_allclose(model._judged(), torch_table.numpy(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model._own(), torch_table.numpy(), rtol=0, atol=1e-6)
 
 
-def test_the_step_is_the_riemannian_gradient_of_the_softmax_loss(tmp_path):
-    model = learner(settings(batch=1), prepared(tmp_path, random_tree(40, 2)).train, 5, CPU)
+def _ball_step(start, grad):
+    return BALL.projx(start - 0.1 * BALL.egrad2rgrad(start, grad))
+
+
+def _hyperboloid_step(start, grad):
+    space = geoopt.Lorentz(k=torch.tensor(1.0, dtype=torch.float64))
+    point = torch.cat([torch.sqrt(1 + start.square().sum(-1, keepdim=True)), start], -1)
+    whole = torch.cat([torch.zeros_like(grad[:, :1]), grad], -1)  # space coordinates alone are free
+    return space.expmap(point, -0.1 * space.egrad2rgrad(point, whole))[:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("space", "to_ball", "step"),
+    [("poincare", torch.Tensor.clone, _ball_step), ("lorentz", geometry.to_ball, _hyperboloid_step)],
+)
+def test_the_step_is_the_riemannian_gradient_of_the_softmax_loss(tmp_path, space, to_ball, step):
+    model = learner(settings(batch=1, geometry=space), prepared(tmp_path, random_tree(40, 2)).train, 5, CPU)
     model.table[:, :5] = _points(40, 3).numpy()
     recipe = model._recipe(0)
     anchors, positives = model.descendants[30:31].copy(), model.ancestors[30:31].copy()
     rows, counts = np.zeros((1, recipe.negatives + 2), np.int64), np.zeros(1, np.int64)
     draw_batch(model.relations, anchors, positives, 0, np.uint64(3), recipe, rows, counts)
-    table = torch.from_numpy(model._judged().copy()).requires_grad_()
+    table = torch.from_numpy(model._own()).requires_grad_()
     seen = torch.from_numpy(rows[0, : counts[0]])
-    loss = -torch.log_softmax(-BALL.dist(table[int(anchors[0])], table[seen]), 0)[0]
+    points = to_ball(table)
+    loss = -torch.log_softmax(-BALL.dist(points[int(anchors[0])], points[seen]), 0)[0]
     loss.backward()
-    expected = BALL.projx(table.detach() - 0.1 * BALL.egrad2rgrad(table.detach(), table.grad))
+    expected = step(table.detach(), table.grad)
     found, _ = train_pairs(model.table, model.relations, anchors, positives, 0, np.uint64(3), 1, model.node_weights,
                            model.targets, recipe)  # fmt: skip
-    assert abs(found - loss.item()) < 1e-9
-    np.testing.assert_allclose(model._judged(), expected.numpy(), atol=1e-9)
+    assert abs(found - loss.item()) < 1e-8
+    np.testing.assert_allclose(model._own(), expected.numpy(), atol=1e-8)
+
+
+def _placed(array, buffer, at):
+    """A copy of the array that starts `at` bytes into the buffer, and where it ends."""
+    end = at + array.nbytes
+    copy = buffer[at:end].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy, end
+
+
+@pytest.mark.parametrize("changes", CHOICES)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_bytes_do_not_depend_on_where_the_arrays_lie(tmp_path, changes, precision):
+    if changes.get("geometry") == "lorentz" and precision == "float32":
+        pytest.skip("refused by the settings")
+    arm = settings(precision=precision, dim=10, **{"negatives": 50} | changes)
+    model = learner(arm, prepared(tmp_path, random_tree(150, 7)).train, 5, CPU)
+    ends = (
+        (model.ancestors, model.descendants) if model._recipe(0).from_ancestor else (model.descendants, model.ancestors)
+    )
+    sources = [model.table, *(np.ascontiguousarray(e[:200]) for e in ends), model.node_weights, model.targets]
+    results = set()
+    room = np.zeros(4096 + sum(s.nbytes + 64 for s in sources), np.uint8)
+    start = -room.ctypes.data % 64
+    # tables at every offset a number may have in a cache line, the other arrays right behind or before it
+    for shift in range(0, 64, model.table.itemsize):
+        for order in (slice(None), slice(None, None, -1)):
+            at, placed = start + shift, []
+            for source in sources[order]:
+                copy, at = _placed(source, room, at + -at % source.itemsize)
+                placed.append(copy)
+            table, anchors, positives, weights, targets = placed[order]
+            loss, _ = train_pairs(table, model.relations, anchors, positives, 0, np.uint64(3), arm.batch, weights,
+                                  targets, model._recipe(0))  # fmt: skip
+            results.add((table.tobytes(), loss))
+    assert len(results) == 1
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

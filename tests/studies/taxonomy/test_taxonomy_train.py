@@ -28,15 +28,16 @@ def _map(weights, result, hyperbolic=True):
 
 
 def test_training_reconstructs_and_the_controls_do_not(tree):
-    kinds = {"v3": dict(), "shuffled": dict(labels="shuffled"), "euclidean": dict(geometry="euclidean")}
+    kinds = {"v3": dict(), "shuffled": dict(labels="shuffled"), "euclidean": dict(geometry="euclidean"),
+             "lorentz": dict(geometry="lorentz")}  # fmt: skip
     arms = {name: settings(epochs=40, **changes) for name, changes in kinds.items()}
     maps = {}
     for name, arm in arms.items():
         result = fit(learner(arm, tree.train, 3, CPU), seed=3, epochs=arm.epochs)
-        maps[name] = _map(result.best, tree, arm.geometry == "poincare")
+        maps[name] = _map(result.best, tree, arm.geometry != "euclidean")
     start = _map(learner(arms["v3"], tree.train, 3, CPU).weights(), tree)
     assert maps["v3"] > 0.8 and start < 0.3 and maps["shuffled"] < 0.3
-    assert maps["v3"] > maps["euclidean"]
+    assert maps["v3"] > maps["euclidean"] and maps["lorentz"] > 0.8
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(tree):
@@ -47,9 +48,10 @@ def test_equal_seeds_give_equal_bytes_and_others_do_not(tree):
     assert bytes_of(1) == bytes_of(1) != bytes_of(2)
 
 
-def test_a_restored_learner_goes_on_as_if_never_stopped(tree, monkeypatch):
+@pytest.mark.parametrize("changes", [dict(precision="float32"), dict(geometry="lorentz")])
+def test_a_restored_learner_goes_on_as_if_never_stopped(tree, monkeypatch, changes):
     monkeypatch.setattr(module, "CHUNK", 64)  # several steps an epoch
-    arm = settings(labels="shuffled", precision="float32", schedule="linear", burn_in=0.3)
+    arm = settings(labels="shuffled", schedule="linear", burn_in=0.3, **changes)
     straight, cut = (learner(arm, tree.train, 3, CPU) for _ in range(2))
     assert straight.steps_per_epoch > 3
     for epoch in range(2):
@@ -78,11 +80,12 @@ def test_chunks_do_not_change_the_result(tree, monkeypatch):
     assert torch.equal(whole.weights()["embedding"], parts.weights()["embedding"])
 
 
-def test_the_torch_path_trains_the_same_table(tree):
-    arm = settings(batch=16, accelerator_batch=16)
+@pytest.mark.parametrize("geometry", ["poincare", "lorentz", "euclidean"])
+def test_the_torch_path_trains_the_same_table(tree, geometry):
+    arm = settings(batch=16, accelerator_batch=16, geometry=geometry)
     compiled, plain = (module.TaxonomyLearner(arm, tree.train, 3, CPU, compiled=way) for way in (True, False))
     assert plain.step(0, 0) == pytest.approx(compiled.step(0, 0))
-    np.testing.assert_allclose(plain.table.numpy(), compiled._judged(), atol=1e-6)
+    np.testing.assert_allclose(plain._own(), compiled._own(), atol=1e-6)
     assert plain.validate(0) == pytest.approx(compiled.validate(0))
     weights = plain.weights()
     plain.restore(weights, plain.state())
@@ -128,7 +131,9 @@ def test_the_step_burns_in_and_falls(tree):
     [
         (dict(sharpness=3), "sharpness: expected 1, 2, 4 or 8, found 3"),
         (dict(geometry="euclidean", initialisation="depth-radius"), "depth-radius places nodes in the ball"),
-        (dict(geometry="euclidean", radial_weight=0.1), "the radial penalty is defined in the ball"),
+        (dict(geometry="euclidean", radial_weight=0.1), "the radial penalty is defined in the ball, found euclidean"),
+        (dict(geometry="lorentz", radial_weight=0.1), "the radial penalty is defined in the ball, found lorentz"),
+        (dict(geometry="lorentz", precision="float32"), "lorentz needs float64, its time coordinates cancel; found"),
         (dict(precision="float32", rim=1e-8), "float32 cannot resolve a rim below 1e-6, found 1e-08"),
     ],
 )
