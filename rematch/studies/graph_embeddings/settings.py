@@ -29,6 +29,11 @@ class Settings:
     embedding_dim: int = setting("width of the embedding", at_least=2)
     hidden_dim: int = setting("width of the message-passing layers", at_least=2)
     width_scale: float = setting("factor on both widths, to make a small budget affordable", cost=True, above=0)
+    widest: int = setting(
+        "no layer is wider than this after width_scale, so that a small budget can afford a wide arm; 0 = no limit",
+        cost=True,
+        at_least=0,
+    )
     num_layers: int = setting("message-passing layers", at_least=1)
     layer_norm: Literal["none", "batch"] = setting("normalisation between layers")
     jumping: Literal["last", "concat"] = setting("layers that are read out: the last, or all concatenated")
@@ -79,13 +84,13 @@ class Settings:
 
     @property
     def hidden_width(self) -> int:
-        """Width of the layers after `width_scale`, a multiple of 8."""
-        return _scaled(self.hidden_dim, self.width_scale)
+        """Width of the layers after `width_scale`, a multiple of 8, at most `widest`."""
+        return self._width(self.hidden_dim)
 
     @property
     def embedding_width(self) -> int:
-        """Width of the embedding after `width_scale`, a multiple of 8."""
-        return _scaled(self.embedding_dim, self.width_scale)
+        """Width of the embedding after `width_scale`, a multiple of 8, at most `widest`."""
+        return self._width(self.embedding_dim)
 
     @property
     def head_width(self) -> int:
@@ -105,6 +110,6 @@ class Settings:
             return ()
         return (f"learning_rate: {self.learning_rate:g} lies outside {low:g} to {high:g}, implausible for Adam",)
 
-
-def _scaled(width: int, scale: float) -> int:
-    return width if scale == 1 else max(8, 8 * round(width * scale / 8))
+    def _width(self, width: int) -> int:
+        scaled = width if self.width_scale == 1 else max(8, 8 * round(width * self.width_scale / 8))
+        return min(scaled, self.widest or scaled)

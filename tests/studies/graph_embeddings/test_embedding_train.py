@@ -146,6 +146,9 @@ def test_settings_refuse_what_makes_no_sense():
         "learning_rate: 0.07 lies outside 1e-05 to 0.01, implausible for Adam",
     )
     assert (settings(hidden_dim=384, width_scale=0.25).hidden_width, settings(embedding_dim=192).head_width) == (96, 96)
+    capped = settings(embedding_dim=512, hidden_dim=1024, width_scale=0.25, widest=192)
+    assert (capped.embedding_width, capped.hidden_width, capped.head_width) == (128, 192, 64)
+    assert settings(hidden_dim=1024, widest=0).hidden_width == 1024
 
 
 def test_implausible_rate_is_said_and_run(caplog):
