@@ -1,4 +1,4 @@
-"""What the study must show, at a size that a test can afford: planted classes, a refused loss, C0.1 in epochs and seconds."""
+"""What the study must show, at a size for tests: planted classes, a refused loss, C0.1 in epochs and seconds."""
 
 import pytest
 import torch
