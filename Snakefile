@@ -12,11 +12,16 @@ if (
 
 
 include: "rules/common.smk"
+include: "rules/cluster.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/compare.smk"
 include: "rules/report_common.smk"
 include: "rules/report.smk"
+
+
+resource_scopes:
+    gpu="local",  # counted within a machine or a queue entry, not over a cluster
 
 
 wildcard_constraints:
@@ -27,6 +32,14 @@ wildcard_constraints:
     device="cpu|cuda|mps",
     seed=r"\d+",
     part=r"\d+|all",
+
+
+onsuccess:
+    clean_states()
+
+
+onerror:
+    clean_states()
 
 
 rule all:

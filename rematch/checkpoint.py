@@ -159,12 +159,17 @@ def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
     return save(dict(zip(weights, tensors.values(), strict=True)))
 
 
-def clean(folder: Path, policy: Literal["remove", "keep"] = "remove") -> None:
-    """After the outputs are written: `remove` deletes the state folder, `keep` leaves the last five, best and final."""
-    if policy not in ("remove", "keep"):
-        raise ValueError(f"policy for finished states must be 'remove' or 'keep', found {policy!r}")
+def clean(folder: Path, policy: Literal["remove", "newest", "keep"] = "remove") -> None:
+    """After the outputs are written: `remove` deletes the state folder, `newest` leaves the finished state alone, from
+    which the outputs can be written again without training, `keep` leaves the last five, best and final."""
+    if policy not in ("remove", "newest", "keep"):
+        raise ValueError(f"policy for finished states must be 'remove', 'newest' or 'keep', found {policy!r}")
     if policy == "remove":
         shutil.rmtree(folder, ignore_errors=True)
+    if policy == "newest" and folder.is_dir():
+        states = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        for path in states[:-1] + [path for path in folder.glob("*.safetensors") if path not in states]:
+            path.unlink()
 
 
 def _digest(content: bytes) -> str:

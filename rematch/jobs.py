@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import sys
 import traceback
 from collections.abc import Iterator
@@ -30,6 +32,8 @@ def job(log: str) -> Iterator[None]:
     root.handlers[:] = [to_file, to_terminal]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    if where := _slurm_job():
+        logging.info("%s", where)
     try:
         with explained_failures():
             yield
@@ -44,6 +48,14 @@ def job(log: str) -> Iterator[None]:
         _write_traceback(log)
         logging.error("%s: %s; the traceback is in %s", type(error).__name__, _one_line(error), log)
         sys.exit(1)
+
+
+def _slurm_job() -> str:
+    """Which job of a cluster this is and where it runs; empty outside a cluster."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return ""
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return f"SLURM job {os.environ['SLURM_JOB_ID']} on {platform.node()}, CUDA_VISIBLE_DEVICES={gpus}"
 
 
 def _write_traceback(log: str) -> None:

@@ -26,6 +26,7 @@ from rematch.digests import file_digest, text_digest
 from rematch.divergence import Diverged
 from rematch.engine import Fit, fit
 from rematch.failures import RunFailed, explained_failures
+from rematch.gpus import one_gpu
 from rematch.learner import Learner
 from rematch.repository import git
 from rematch.settings import build
@@ -52,7 +53,7 @@ class Limits(NamedTuple):
 
     max_seconds: float | None = None
     save_seconds: float | None = None
-    states: str = "remove"  # or keep: the last five states, best, final and every tenth epoch
+    states: str = "remove"  # newest: the finished one; keep: the last five states, best, final and every tenth epoch
     show_failures: bool = False  # with --keep-going: a failed run leaves its reason in place of its scores
     hang_seconds: float | None = None  # without a step; then the run ends with the reason
 
@@ -61,7 +62,8 @@ class Limits(NamedTuple):
         """The limits that a rule passes as resources, which are plain numbers and words and trigger no rerun."""
         pause = resources.save_milliseconds / 1000
         ends = resources.max_seconds or None, pause or None
-        return cls(*ends, resources.states, bool(resources.show_failures), resources.hang_seconds or None)
+        states = "keep" if resources.keep_states else "newest" if resources.keep_newest else "remove"
+        return cls(*ends, states, bool(resources.show_failures), resources.hang_seconds or None)
 
 
 def train_run(
@@ -91,7 +93,7 @@ def train_run(
 
     dog = Watchdog(limits.hang_seconds, f"{state} on {device}", hung)
     try:
-        with explained_failures(), dog:
+        with one_gpu(device), explained_failures(), dog:
             opened = open_device(device, threads)
             module = importlib.import_module(f"rematch.studies.{package}.train")
             learner = module.learner(arm, prepared.read(Path(data)), seed, opened)

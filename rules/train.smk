@@ -16,6 +16,8 @@ rule train:
         manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
     log:
         "logs/train/{study}/{arm}/{device}/{seed}.log",
+    group:
+        runs_group
     conda:
         "../envs/{device}.yaml"
     threads: threads_of
@@ -23,7 +25,8 @@ rule train:
         gpu=gpus,
         max_seconds=math.ceil(EXPERIMENT.max_seconds or 0),
         save_milliseconds=math.ceil(1000 * (EXPERIMENT.save_seconds or 0)),
-        states=EXPERIMENT.states,
+        keep_states=int(EXPERIMENT.states == "keep"),
+        keep_newest=0,  # 1 where runs share a queue entry, which starts them all again if one fails
         show_failures=keeps_going,
         hang_seconds=math.ceil(EXPERIMENT.hang_seconds),
     params:
@@ -46,6 +49,8 @@ rule evaluate:
         tables=directory("results/runs/{study}/{arm}/{device}/{seed}/tables"),
     log:
         "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
+    group:
+        runs_group
     conda:
         "../envs/cpu.yaml"
     params:

@@ -146,9 +146,15 @@ def test_clean(tmp_path):
     two_states(tmp_path)
     clean(tmp_path, "keep")
     assert len(list(tmp_path.iterdir())) == 2
+    newest = max(tmp_path.iterdir())
+    (tmp_path / "best.safetensors").write_bytes(b"weights")
+    clean(tmp_path, "newest")
+    assert list(tmp_path.iterdir()) == [newest]
     clean(tmp_path, "remove")
     assert not tmp_path.exists()
-    with pytest.raises(ValueError, match="policy for finished states must be 'remove' or 'keep', found 'burn'"):
+    with pytest.raises(
+        ValueError, match="policy for finished states must be 'remove', 'newest' or 'keep', found 'burn'"
+    ):
         clean(tmp_path, "burn")
 
 

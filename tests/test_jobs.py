@@ -46,3 +46,10 @@ def test_a_failure_is_one_line_on_the_terminal(tmp_path, body, status, line):
     code, terminal, log = run(tmp_path, body)
     assert code == status and terminal.startswith(line) and terminal.count("\n") == 1
     assert "Traceback" not in terminal and ("Traceback" in log) == (status == 1)
+
+
+def test_the_log_of_a_run_names_its_cluster_job(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    _, _, log = run(tmp_path, "pass")
+    assert "SLURM job 17 on " in log and log.splitlines()[0].endswith("CUDA_VISIBLE_DEVICES=3")

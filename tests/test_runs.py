@@ -114,7 +114,11 @@ def test_a_failed_run_leaves_its_reason_if_others_go_on(data, tmp_path):
 
 
 def test_limits_are_read_from_a_rules_resources():
-    none = SimpleNamespace(max_seconds=0, save_milliseconds=0, states="remove", show_failures=0, hang_seconds=0)
+    none = SimpleNamespace(
+        max_seconds=0, save_milliseconds=0, keep_states=0, keep_newest=0, show_failures=0, hang_seconds=0
+    )
     assert Limits.read(none) == Limits(None, None, "remove", False, None)
-    some = SimpleNamespace(max_seconds=60, save_milliseconds=200, states="keep", show_failures=1, hang_seconds=90)
+    some = SimpleNamespace(
+        max_seconds=60, save_milliseconds=200, keep_states=1, keep_newest=0, show_failures=1, hang_seconds=90
+    )
     assert Limits.read(some) == Limits(60, 0.2, "keep", True, 90)
