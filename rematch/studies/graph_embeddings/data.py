@@ -113,7 +113,7 @@ def _pretraining(raw: Path, dataset: Mapping, settings: Settings, seed: int, car
         chosen = {part: _subset(rows[part], limits[part], seed, part) for part in limits}
         every = np.concatenate(list(chosen.values()))
         source = _read(raw, dataset["reader"], declared, card, rows=every, expected=len(split))
-        place = np.full(len(split), -1)
+        place = np.full(len(split), -1)  # invalid molecules keep -1
         place[source.targets["row"].to_numpy()] = np.arange(len(source.names))
         chosen = {part: place[rows][place[rows] >= 0] for part, rows in chosen.items()}
     else:
@@ -123,6 +123,9 @@ def _pretraining(raw: Path, dataset: Mapping, settings: Settings, seed: int, car
         rows = dict(zip(limits, np.split(order, [len(order) - sum(held), len(order) - held[1]]), strict=True))
         chosen = {part: _subset(rows[part], limits[part], seed, part) for part in limits}
     for part, members in chosen.items():
+        if 0 < limits[part] < (whole := len(rows[part])):
+            share = f"{len(members):,} of {whole:,} graphs ({len(members) / whole:.1%})"
+            card.add("note", "pretraining-share", f"{part} part: {share}, drawn at random")
         if len(members) < 2:
             raise ValueError(f"{part} part: expected at least 2 graphs, found {len(members)} of {len(source.names)}")
     return {part: source.select(members) for part, members in chosen.items()}

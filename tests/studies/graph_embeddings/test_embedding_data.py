@@ -87,6 +87,8 @@ def test_molecules_with_a_given_split(molecules):
 def test_only_chosen_rows_are_parsed(molecules):
     ready = prepare(molecules, PLAIN, chosen(train_graphs=3, held_out_graphs=2), 1)
     assert len(from_arrays(ready.train, "train")) == 3
+    notes = [finding.text for finding in ready.card.findings if finding.code == "pretraining-share"]
+    assert notes == ["train part: 3 of 6 graphs (50.0%), drawn at random"]
 
 
 def pack(folder, *texts):
