@@ -16,7 +16,7 @@ _FILE = re.compile(r"[^\W.][^/\\\0]*")  # no folder, not hidden: hidden names ar
 def load_datasets(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Data set name -> declaration, from every YAML file in config/datasets.
 
-    A declaration has either `generate` (module, seed, sizes per budget) or `files` (name, url, bytes, sha256 or
+    A declaration has either `generate` (module, seed, sizes per budget) or `files` (name, url or path, bytes, sha256 or
     git_blob, and `mirror` if a mirror folder holds the same bytes) with `reader`. `plain` is the form that the mirror
     derived from the original files, with a reader and files of its own.
     """
@@ -33,9 +33,9 @@ def load_datasets(folder: Path) -> dict[str, Mapping[str, Any]]:
             if "generate" in item:
                 _check_generate(item["generate"], where)
             else:
-                _check_source(item, where, ("url",))
+                _check_source(item, where, "url or path")
             if "plain" in item:
-                _check_source(item["plain"], f"{where}: plain", ("mirror",))
+                _check_source(item["plain"], f"{where}: plain", "mirror")
             datasets[name] = item
     return datasets
 
@@ -48,12 +48,12 @@ def _check_generate(item: Any, where: str) -> None:
         raise ValueError(f"{where}: generate: sizes: expected at least `demo: {{...}}`")
 
 
-def _check_source(item: Any, where: str, needed: tuple[str, ...]) -> None:
+def _check_source(item: Any, where: str, origin: str) -> None:
     if not isinstance(item, Mapping) or "reader" not in item or not isinstance(item.get("files"), list):
         raise ValueError(f"{where}: expected `reader` and a list of `files`")
     for file in item["files"]:
-        for key in ("name", "bytes", *needed):
-            if not isinstance(file, Mapping) or key not in file:
+        for key in ("name", "bytes", origin):
+            if not isinstance(file, Mapping) or not any(word in file for word in key.split(" or ")):
                 raise ValueError(f"{where}: files: {key} is missing in {file!r:.80}")
         if ("sha256" in file) == ("git_blob" in file):
             raise ValueError(f"{where}: files: {file['name']}: expected one checksum, sha256 or git_blob")

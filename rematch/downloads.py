@@ -1,4 +1,4 @@
-"""Declared data files, fetched by URL and checksum, or taken from a mirror folder that stands in for the network."""
+"""Declared data files, verified by checksum: fetched by URL, taken from this machine, or from a mirror folder."""
 
 from __future__ import annotations
 
@@ -19,20 +19,27 @@ ATTEMPTS = 3
 PAUSE_SECONDS = 2.0
 
 
-def fetch(dataset: Mapping[str, Any], folder: Path, listing: Path, mirror: str | None, progress: bool) -> None:
+def fetch(
+    dataset: Mapping[str, Any], folder: Path, listing: Path, mirror: str | None, progress: bool, base: str = "."
+) -> None:
     """Puts the files of a declared data set into `folder` and their checksums into `listing`.
 
     With a mirror, files come from there: the same bytes (`mirror:` of a file), or the plain form that the mirror
-    derived from them (`plain:` of the data set, with its own reader). Every file is verified before it gets its name.
+    derived from them (`plain:` of the data set, with its own reader). A file with a `path:` lies on this machine,
+    relative to `base`. Every file is verified before it gets its name.
     """
     plain = dataset.get("plain") if mirror is not None else None
     source = plain or dataset
     folder.mkdir(parents=True, exist_ok=True)
     for file in source["files"]:
-        if mirror is None:
+        if "path" in file:
+            _copy(file, folder, Path(base, file["path"]))
+        elif mirror is None:
             _download(file, folder, progress)
+        elif "mirror" in file:
+            _copy(file, folder, Path(mirror, file["mirror"]))
         else:
-            _copy(file, folder, Path(mirror))
+            raise ValueError(f"{mirror}: the data set does not say where {file['name']} lies in a mirror")
     found = [{"name": file["name"], "bytes": file["bytes"], "check": _declared(file)} for file in source["files"]]
     write_text(listing, json.dumps({"reader": source["reader"], "files": found}, indent=2))
 
@@ -59,12 +66,9 @@ def _download(file: Mapping[str, Any], folder: Path, progress: bool) -> None:
         time.sleep(PAUSE_SECONDS * attempt)
 
 
-def _copy(file: Mapping[str, Any], folder: Path, mirror: Path) -> None:
-    if "mirror" not in file:
-        raise ValueError(f"{mirror}: the data set does not say where {file['name']} lies in a mirror")
-    path = mirror / file["mirror"]
+def _copy(file: Mapping[str, Any], folder: Path, path: Path) -> None:
     if not path.is_file():
-        raise ValueError(f"{path}: not in the mirror; expected {file['name']} ({file['bytes']} bytes)")
+        raise ValueError(f"{path}: not there; expected {file['name']} ({file['bytes']} bytes)")
     temporary = folder / f".{file['name']}.part"
     try:
         shutil.copyfile(path, temporary)

@@ -18,6 +18,7 @@ rule fetch:
     params:
         dataset=lambda wildcards: EXPERIMENT.datasets[wildcards.fetched],
         mirror=EXPERIMENT.mirror,
+        base=BASE,
     script:
         "../scripts/fetch.py"
 

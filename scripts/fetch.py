@@ -13,4 +13,5 @@ with job(snakemake.log[0]):
         Path(snakemake.output.listing),
         snakemake.params.mirror,
         progress=sys.stderr.isatty(),
+        base=snakemake.params.base,
     )

@@ -32,7 +32,8 @@ def test_all_declared_data_sets_of_the_project_are_valid(root):
 
 def test_good_declarations_pass(load):
     plain = {"reader": "p", "files": [{"name": "b.csv.xz", "mirror": "x/b.csv.xz", "bytes": 1, "git_blob": "1"}]}
-    assert set(load(one=FETCHED | {"plain": plain}, two=GENERATED)) == {"one", "two"}
+    own = FETCHED | {"files": [without(FILE, "url") | {"path": "../mine/a.csv"}]}
+    assert set(load(one=FETCHED | {"plain": plain}, two=GENERATED, three=own)) == {"one", "two", "three"}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_good_declarations_pass(load):
         (FETCHED | GENERATED, "expected either `generate` or `files`"),
         (without(FETCHED, "reader"), "expected `reader` and a list of `files`"),
         (FETCHED | {"files": {}}, "expected `reader` and a list of `files`"),
-        (FETCHED | {"files": [without(FILE, "url")]}, "files: url is missing in"),
+        (FETCHED | {"files": [without(FILE, "url")]}, "files: url or path is missing in"),
         (FETCHED | {"files": [without(FILE, "bytes")]}, "files: bytes is missing in"),
         (FETCHED | {"files": ["a.csv"]}, "files: name is missing in 'a.csv'"),
         (FETCHED | {"files": [without(FILE, "sha256")]}, "a.csv: expected one checksum, sha256 or git_blob"),

@@ -157,7 +157,7 @@ def test_the_plain_form_of_a_mirror_brings_its_own_reader(mirror, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mirror": "b.csv"}, r"mirror/b\.csv: not in the mirror; expected a\.csv \(1050 bytes\)"),
+        ({"mirror": "b.csv"}, r"mirror/b\.csv: not there; expected a\.csv \(1050 bytes\)"),
         ({"mirror": "cut.csv"}, r"cut\.csv: truncated: expected 1050 bytes, found 1049"),
         ({"mirror": "a.csv", "sha256": "f" * 64}, r"a\.csv: wrong checksum: expected sha256 ffff"),
         ({}, r"mirror: the data set does not say where a\.csv lies in a mirror"),
@@ -167,6 +167,16 @@ def test_a_bad_mirror_leaves_nothing(mirror, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         fetch(dataset("http://unused.invalid", **changes), tmp_path / "raw", tmp_path / "l.json", str(mirror), False)
     assert left(tmp_path / "raw") == [] and not (tmp_path / "l.json").exists()
+
+
+def test_a_file_of_ones_own_is_taken_from_its_path(mirror, tmp_path):
+    own = dataset("", path="mirror/a.csv")
+    del own["files"][0]["url"]
+    fetch(own, tmp_path / "raw", tmp_path / "l.json", None, False, base=str(tmp_path))
+    assert (tmp_path / "raw/a.csv").read_bytes() == CONTENT
+    own["files"][0]["path"] = "b.csv"
+    with pytest.raises(ValueError, match=r"b\.csv: not there; expected a\.csv \(1050 bytes\)"):
+        fetch(own, tmp_path / "raw", tmp_path / "l.json", str(mirror), False, base=str(tmp_path))
 
 
 def test_verify_knows_the_checksum_of_git(tmp_path):

@@ -55,7 +55,7 @@ def _origin(study: StudyMaterial) -> list[tuple[str, str]]:
         )
     for file in known.get("files", []):
         origin.append(
-            ("file", f"{file.get('name')}, {numbers.count(file.get('bytes'))} bytes, {numbers.text(file.get('url'))}")
+            ("file", f"{file.get('name')}, {numbers.count(file.get('bytes'))} bytes, {numbers.text(file.get('url') or file.get('path'))}")
         )
     return origin
 
