@@ -14,6 +14,8 @@ from torch import Tensor
 from rematch.learner import Criterion
 from rematch.streams import torch_generator
 from rematch.studies.drug_repurposing.messages import Edges, message_ends, message_relations
+from rematch.studies.drug_repurposing.metapaths import Metapaths
+from rematch.studies.drug_repurposing.questions import divide, fit_weights, questions
 from rematch.studies.drug_repurposing.settings import Settings
 
 Data = Mapping[str, np.ndarray]
@@ -98,12 +100,25 @@ def metapath(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[st
     return {"scores": torch.from_numpy(total)}
 
 
+def path_regression(settings: Settings, data: Data, edges: Edges, seed: int) -> dict[str, Tensor]:
+    """Path features of all kinds, treatments included, weighted so that treatments rank above all other pairs.
+
+    A linear model of path counts, as Himmelstein et al. 2017 (https://doi.org/10.7554/eLife.26726) rank drugs; each
+    training treatment is asked for in a graph that lacks it.
+    """
+    known, paths = edges.pairs[:, edges.relation == data["treats"].item()], Metapaths(data, edges)
+    asked = questions(known, divide(known.shape[1], seed), paths.compounds, paths, torch.device("cpu"))
+    weights = fit_weights(asked)
+    return {"scores": paths.features(known) @ weights, "path_weights": weights}
+
+
 BASELINES = {
     "gaussian": gaussian,
     "rank-20-noise": rank_20_noise,
     "random": random_scores,
     "degree": degree,
     "metapath": metapath,
+    "path-regression": path_regression,
 }
 
 

@@ -53,15 +53,16 @@ def contrastive_loss(z: Tensor, batch: Batch, temperature: float) -> Tensor:
     return (logits.logsumexp(1) - logits[:, 0]).mean()
 
 
-def ranking_loss(scores: Tensor, treated: Tensor) -> Tensor:
-    """Softmax loss `()` of known treatments against unknown pairs, mean over treatments and over both directions.
+def ranking_loss(scores: Tensor, treated: Tensor, asked: Tensor) -> Tensor:
+    """Softmax loss `()` of treatments against unknown pairs, mean over treatments and over both directions.
 
-    `scores (compounds, diseases)`; `treated` a mask of the same shape. Each treatment is compared with all compounds
-    that are not known to treat its disease, and with all diseases that its compound is not known to treat.
+    `scores (compounds, diseases)`; `treated`, all known treatments, and `asked`, those that the mean is over, are masks
+    of the same shape. Each is compared with all compounds that are not known to treat its disease, and with all
+    diseases that its compound is not known to treat.
     """
     # A large finite number: a drug that treats every disease would leave a logsumexp of -inf, whose gradient is NaN.
     rest = scores.masked_fill(treated, -1e9)
-    compound, disease = treated.nonzero(as_tuple=True)
+    compound, disease = asked.nonzero(as_tuple=True)
     own = scores[compound, disease]
     by_disease = F.softplus(rest.logsumexp(0)[disease] - own)
     by_compound = F.softplus(rest.logsumexp(1)[compound] - own)

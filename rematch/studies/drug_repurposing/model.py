@@ -19,6 +19,8 @@ class Embedder(nn.Module):
 
     With `hidden` below `embedding` the linear map cannot add rank: all embeddings lie in a subspace of `hidden`
     dimensions. The buffer `embeddings` keeps those of the last `remember`: what is saved, validated and evaluated.
+    With `path_weights (kinds,)`, where training of them starts, the buffer `path_scores`, of shape `pairs` (compounds,
+    diseases), is kept too.
     """
 
     def __init__(
@@ -31,6 +33,8 @@ class Embedder(nn.Module):
         layers: int,
         heads: int,
         generator: torch.Generator,
+        path_weights: Tensor | None = None,
+        pairs: tuple[int, int] = (0, 0),
     ):
         super().__init__()
         self.nodes = nn.Parameter(torch.randn(int(type_ptr[-1]), hidden, generator=generator) / hidden**0.5)
@@ -39,6 +43,9 @@ class Embedder(nn.Module):
         self.head = nn.Parameter(torch.empty(embedding, hidden).uniform_(-bound, bound, generator=generator))
         self.relation_scale = nn.Parameter(torch.ones(stored_relations, embedding))
         self.register_buffer("embeddings", torch.zeros(int(type_ptr[-1]), embedding))
+        if path_weights is not None:
+            self.path_weights = nn.Parameter(path_weights.clone())
+            self.register_buffer("path_scores", torch.zeros(pairs))
 
     def forward(self, plan: AttentionPlan) -> Tensor:
         x = self.nodes
@@ -48,10 +55,17 @@ class Embedder(nn.Module):
         return F.linear(x, self.head)
 
     @torch.no_grad()
-    def remember(self, plan: AttentionPlan) -> Tensor:
-        """The embeddings, which are kept in the buffer too."""
+    def remember(self, plan: AttentionPlan, paths: Tensor | None) -> dict[str, Tensor]:
+        """What scores are made of, by the names under which it is saved: embeddings, scales of relations and, with
+        `paths (compounds, diseases, kinds)`, path scores."""
         self.embeddings.copy_(self(plan))
-        return self.embeddings
+        if paths is not None:
+            self.path_scores.copy_(paths @ self.path_weights)
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name in ("embeddings", "relation_scale", "path_scores")
+        }
 
 
 def method_for(plan: AttentionPlan, x: Tensor) -> str:

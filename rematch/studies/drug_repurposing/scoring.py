@@ -29,7 +29,10 @@ def pair_scores(
     z = weights["embeddings"]
     chosen = z[torch.from_numpy(diseases).to(z.device)]
     scale = weights["relation_scale"][data["treats"].item()]
-    return score_matrix(settings.decoder, z[slice(*data["compounds"].tolist())], chosen, scale).double().cpu().numpy()
+    scores = score_matrix(settings.decoder, z[slice(*data["compounds"].tolist())], chosen, scale)
+    if "path_scores" in weights:
+        scores = scores + weights["path_scores"][:, diseases - diseases_start(data)]
+    return scores.double().cpu().numpy()
 
 
 def diseases_start(data: Mapping[str, np.ndarray]) -> int:

@@ -26,7 +26,7 @@ class Settings:
     set_aside: tuple[str, ...] = setting("relations kept out of the graph and used to judge clusters only", data=True)
     limit_nodes: int = setting("largest number of nodes kept, 0 for all", data=True, cost=True, at_least=0)
     # What is trained
-    model: Literal["hgt", "gaussian", "rank-20-noise", "random", "degree", "metapath"] = setting(
+    model: Literal["hgt", "gaussian", "rank-20-noise", "random", "degree", "metapath", "path-regression"] = setting(
         "what scores the pairs"
     )
     edges: Literal["real", "shuffled"] = setting("shuffled permutes the targets of every relation: a control")
@@ -42,7 +42,10 @@ class Settings:
     patience: int = setting("epochs without a better validation value before stopping, 0 for never", at_least=0)
     learning_rate: float = setting("step size of Adam", above=0)
     messages: Literal["sampled", "all"] = setting("edges that carry messages in training: those of the batch, or all")
-    treatments_in_messages: bool = setting("whether training treatments carry messages too")
+    treatments_in_messages: Literal["all", "none", "others"] = setting(
+        "training treatments that carry messages: all, none, or those that the update does not ask for"
+    )
+    path_features: bool = setting("whether the score of a pair adds its weighted counts of paths, by kind of path")
     edges_per_relation: int = setting("edges drawn per relation and batch, before edges_divisor", at_least=1)
     edges_divisor: int = setting("divides edges_per_relation", cost=True, at_least=1)
     accumulation: int = setting("batches whose gradients make one update", at_least=1)
@@ -63,6 +66,8 @@ class Settings:
             raise ValueError(f"embedding / width_divisor: expected at least 2, found {self.width('embedding')}")
         if self.valid_fraction + self.test_fraction >= 0.9:
             raise ValueError("valid_fraction + test_fraction: expected less than 0.9, or little is left to train on")
+        if self.path_features and not self.ranking_weight:
+            raise ValueError("path_features: expected ranking_weight above 0, which is what trains them, found 0")
         if self.model == "hgt" and not self.link_weight + self.contrastive_weight + self.ranking_weight:
             raise ValueError("link_weight, contrastive_weight, ranking_weight: expected at least one above 0")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,10 @@ from rematch.studies.drug_repurposing.messages import (
     shuffled,
     stored_edges,
 )  # fmt: skip
+from rematch.studies.drug_repurposing.metapaths import Metapaths
 from rematch.studies.drug_repurposing.model import Embedder, score_matrix
 from rematch.studies.drug_repurposing.plan import AttentionPlan, attention_plan
+from rematch.studies.drug_repurposing.questions import Question, divide, fit_weights, questions
 from rematch.studies.drug_repurposing.scoring import validation
 from rematch.studies.drug_repurposing.settings import Settings
 from rematch.torch_learner import TorchLearner
@@ -38,12 +41,12 @@ def learner(settings: Settings, data: dict[str, np.ndarray], seed: int, device: 
     if settings.model in BASELINES:
         return FixedLearner(BASELINES[settings.model](settings, data, edges, seed), partial(validation, settings, data))
     check_memory(settings, data)
+    task = Task(settings, data, edges, seed, device)
     model = Embedder(
         data["type_ptr"].tolist(), len(message_ends(data)), len(data["relation_ends"]), settings.width("hidden"),
-        settings.width("embedding"), settings.layers, settings.heads, torch_generator(seed, "weights"),
+        settings.width("embedding"), settings.layers, settings.heads, torch_generator(seed, "weights"), **task.paths(),
     ).to(device)  # fmt: skip
-    task = Task(settings, data, edges, seed, device)
-    model.remember(task.plan)
+    task.remember(model)
     return TorchLearner(
         model=model,
         optimizer=torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True),
@@ -66,18 +69,45 @@ class Task:
         self, settings: Settings, data: Mapping[str, np.ndarray], edges: Edges, seed: int, device: torch.device
     ):
         self.settings, self.data, self.edges, self.seed, self.device = settings, data, edges, seed, device
-        self.silent = () if settings.treatments_in_messages else (data["treats"].item(),)
+        self.treats = int(data["treats"].item())
+        self.silent = (self.treats,) if settings.treatments_in_messages == "none" else ()
         self.plan = self._plan(edges)  # of all edges: for validation and evaluation, whatever training uses
         self.compounds = slice(*data["compounds"].tolist())
-        known = edges.pairs[:, edges.relation == data["treats"].item()]
-        self.diseases = torch.from_numpy(np.unique(known[1])).to(device)
-        treated = torch.zeros(self.compounds.stop - self.compounds.start, len(self.diseases), dtype=torch.bool)
-        treated[known[0] - self.compounds.start, np.searchsorted(np.unique(known[1]), known[1])] = True
-        self.treated = treated.to(device)
+        self.known = edges.pairs[:, edges.relation == self.treats]
+        self.columns = np.unique(self.known[1])  # diseases with a known treatment: those that are asked for
+        self.metapaths = Metapaths(data, edges) if settings.path_features else None
+        masks = self._masks()
+        self.questions = questions(self.known, masks, self.compounds, self.metapaths, device)
+        self.plans = [self._plan_without(asked) for asked in masks]
+        self.features = None if self.metapaths is None else self.metapaths.features(self.known).to(device)
 
     def _plan(self, edges: Edges) -> AttentionPlan:
         relations = message_relations(self.data, edges, self.silent)
         return attention_plan(int(self.data["type_ptr"][-1]), relations)
+
+    def _masks(self) -> list[np.ndarray]:
+        """Masks of the training treatments that the updates ask for in turn: all; or, where the graph is to lack what
+        is asked for, as the graph of the test lacks the test's, the parts of a random division."""
+        if self.settings.treatments_in_messages == "others" or self.metapaths is not None:
+            return divide(self.known.shape[1], self.seed)
+        return [np.ones(self.known.shape[1], bool)]
+
+    def _plan_without(self, asked: np.ndarray) -> AttentionPlan:
+        if self.settings.treatments_in_messages != "others":
+            return self.plan
+        kept = np.ones(len(self.edges.relation), bool)
+        kept[np.flatnonzero(self.edges.relation == self.treats)[asked]] = False
+        return self._plan(Edges(self.edges.pairs[:, kept], self.edges.relation[kept]))
+
+    def paths(self) -> dict[str, Any]:
+        """What `Embedder` needs to know of path features: the weights of a regression on them alone to start from."""
+        if self.features is None:
+            return {}
+        return {"path_weights": fit_weights(self.questions), "pairs": tuple(self.features.shape[:2])}
+
+    def remember(self, model: Embedder) -> dict[str, Tensor]:
+        """What scores are made of, from all messages; kept in the model too."""
+        return model.remember(self.plan, self.features)
 
     def loss(self, model: Embedder, epoch: int, number: int) -> tuple[Tensor, dict[str, float]]:
         """The loss of the epoch's minibatch `number`, and its parts to log.
@@ -86,8 +116,9 @@ class Task:
         """
         settings = self.settings
         step, part = divmod(number, settings.accumulation)
+        turn = (epoch * settings.updates_per_epoch + step) % len(self.plans)
         batch, edges = self.batch(epoch, step, part)
-        z = model({"all": lambda: self.plan, "sampled": lambda: self._plan(edges)}[settings.messages]())
+        z = model({"all": lambda: self.plans[turn], "sampled": lambda: self._plan(edges)}[settings.messages]())
         weight = batch.share * settings.accumulation
         parts = {}
         if settings.link_weight:
@@ -95,7 +126,7 @@ class Task:
         if settings.contrastive_weight:
             parts["contrastive"] = weight * losses.contrastive_loss(z, batch, settings.temperature)
         if settings.ranking_weight:
-            parts["ranking"] = losses.ranking_loss(self._scores(model, z), self.treated)
+            parts["ranking"] = self._ranking_loss(model, z, self.questions[turn])
         total = sum(getattr(settings, f"{name}_weight") * value for name, value in parts.items())
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
@@ -121,12 +152,13 @@ class Task:
         ptr, kind = self.data["type_ptr"], self.data["relation_ends"][:, 1]
         return ptr[kind], ptr[kind + 1] - ptr[kind]
 
-    def _scores(self, model: Embedder, z: Tensor) -> Tensor:
-        scale = model.relation_scale[self.data["treats"].item()]
-        return score_matrix(self.settings.decoder, z[self.compounds], z[self.diseases], scale)
+    def _ranking_loss(self, model: Embedder, z: Tensor, question: Question) -> Tensor:
+        scale, columns = model.relation_scale[self.treats], torch.from_numpy(self.columns).to(z.device)
+        scores = score_matrix(self.settings.decoder, z[self.compounds], z[columns], scale)
+        if question.features is not None:
+            scores = scores + question.features @ model.path_weights
+        return losses.ranking_loss(scores, question.treated, question.asked)
 
     def validation(self, model: Embedder, epoch: int) -> dict[str, float]:
         """Scores of the validation treatments by embeddings from all messages."""
-        model.remember(self.plan)
-        weights = {"embeddings": model.embeddings, "relation_scale": model.relation_scale}
-        return validation(self.settings, self.data, weights)
+        return validation(self.settings, self.data, self.remember(model))

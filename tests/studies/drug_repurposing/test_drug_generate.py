@@ -47,7 +47,7 @@ def test_files_repeat_byte_for_byte_and_say_what_was_planted(tmp_path):
 def test_training_finds_the_planted_mechanism_where_popularity_does_not(tmp_path):
     generate(tmp_path, seed=7, mechanisms=10, compounds=120, diseases=50, genes=300, treatments=260)
     arm = settings(
-        hidden=32, embedding=64, heads=4, treatments_in_messages=False, link_weight=0.0, contrastive_weight=0.5,
+        hidden=32, embedding=64, heads=4, treatments_in_messages="none", link_weight=0.0, contrastive_weight=0.5,
         ranking_weight=1.0, edges_per_relation=500, negatives=1, epochs=80,
     )  # fmt: skip
     data = prepare(tmp_path, {}, arm, 1)

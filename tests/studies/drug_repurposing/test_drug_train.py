@@ -130,7 +130,7 @@ def test_ranking_loss_by_hand():
     )
     by_compound = torch.log1p(torch.exp(0.0 - own[0])), torch.log1p(torch.exp(0.0 - own[1]))
     expected = (sum(by_disease) / 2 + sum(by_compound) / 2) / 2
-    assert torch.allclose(losses.ranking_loss(scores, treated), expected)
+    assert torch.allclose(losses.ranking_loss(scores, treated, treated), expected)
 
 
 def test_contrastive_loss_equals_a_loop_over_edges():
