@@ -263,7 +263,7 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
     from rematch.preparation import prepare_run
     from rematch.runs import Limits, Outputs, evaluate_run, train_run
     from rematch.settings import keys
-    from rematch.sources import sources
+    from rematch.sources import code_digest
 
     chosen = {"studies": {name: {"dataset": dataset, "study": package}}, "budget": budget, "seeds": [1]}
     entry = load_experiment(chosen | {"attribution": {"method": "none"}}, ROOT).entries[name]
@@ -285,7 +285,7 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
         raise RuntimeError(f"{name}: the preparation failed")
     for module in ("train", "evaluate"):  # before any fork, or every child pays for the imports
         importlib.import_module(f"rematch.studies.{package}.{module}")
-    code = sources("rematch/runs.py", *(f"rematch/studies/{package}/{file}.py" for file in ("settings", "train")))
+    code = code_digest("rematch/runs.py", *(f"rematch/studies/{package}/{file}.py" for file in ("settings", "train")))
 
     def run(place: Path) -> None:
         here, results = place / "state", place / "results"
@@ -293,7 +293,7 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
             *(str(results / f"{field}{suffix}") for field, suffix in zip(Outputs._fields, SUFFIXES, strict=True))
         )
         if not Path(left.manifest).exists():  # what Snakemake does with outputs: whole, or trained again
-            train_run(package, values, 1, "cpu", 1, data[0], [str(ROOT / f) for f in code], str(here), left, Limits())
+            train_run(package, values, 1, "cpu", 1, data[0], code, str(here), left, Limits())
         evaluate_run(
             package,
             values,

@@ -73,12 +73,15 @@ def train_run(
     device: str,
     threads: int,
     data: str,
-    code: Sequence[str],
+    code: str,
     state: str,
     outputs: Outputs,
     limits: Limits,
 ) -> None:
-    """Trains one arm with one seed, resuming from `state` if it fits, and writes the run folder."""
+    """Trains one arm with one seed, resuming from `state` if it fits, and writes the run folder.
+
+    `code` is a digest of the code that training runs.
+    """
     started = time.time()
     arm = build(package, settings)
     facts = _facts(package, seed, settings, data, code)
@@ -164,14 +167,14 @@ def evaluate_run(
     write_text(scores, table.to_csv(index=False))
 
 
-def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code: Sequence[str]) -> dict[str, Any]:
+def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code: str) -> dict[str, Any]:
     """What decides the run, with its fingerprint."""
     parts = {
         "package": package,
         "seed": seed,
         "settings_digest": text_digest(json.dumps(settings, sort_keys=True)),
         "data_digest": file_digest(data),
-        "code_digest": text_digest("".join(file_digest(file) for file in code)),
+        "code_digest": code,
     }
     return {**parts, "fingerprint": fingerprint(**parts), **_provenance()}
 

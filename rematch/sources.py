@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from rematch.digests import file_digest, text_digest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -24,6 +26,16 @@ def sources(*files: str) -> list[str]:
             seen.add(file)
             waiting += _imports(file)
     return sorted(seen)
+
+
+def code_digest(*files: str) -> str:
+    """A digest of the names and contents of all project modules that `files` import, and of `files` themselves."""
+    return text_digest("".join(f"{file} {_digest(file)}\n" for file in sources(*files)))
+
+
+@cache
+def _digest(file: str) -> str:
+    return file_digest(ROOT / file)
 
 
 @cache

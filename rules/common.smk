@@ -1,20 +1,25 @@
 # Needs config.yaml and the study files. Makes nothing: reads and checks them, and answers the questions of the other rules.
 
+import gc
 import math
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from rematch.experiment import load_experiment
 from rematch.settings import keys
-from rematch.sources import sources
+from rematch.sources import code_digest, sources
 
 try:
     EXPERIMENT = load_experiment(config, Path(workflow.basedir))
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+
+# Snakemake keeps every job that it plans; searching them for garbage again and again was a tenth of the planning time.
+gc.set_threshold(50_000, 20, 20)
 
 # One thread for numerical libraries unless a job asks for more; huge pages make large tensors 4 to 5 times faster on virtual machines.
 for name, value in (
@@ -83,6 +88,7 @@ def recipe(wildcards):
     }
 
 
+@cache
 def prepared(study, arm, seed, file):
     """The path of a prepared file for one run."""
     here = EXPERIMENT.entries[study]
@@ -90,7 +96,12 @@ def prepared(study, arm, seed, file):
 
 
 def training_data(wildcards):
-    return prepared(wildcards.study, wildcards.arm, wildcards.seed, "train.safetensors")
+    """The data and the check that they may be trained on."""
+    files = {"data": "train.safetensors", "contract": "checked.txt"}
+    return {
+        name: prepared(wildcards.study, wildcards.arm, wildcards.seed, file)
+        for name, file in files.items()
+    }
 
 
 def evaluation_data(wildcards):
@@ -107,10 +118,6 @@ def embedded_data(wildcards):
     ]
 
 
-def contract(wildcards):
-    return prepared(wildcards.study, wildcards.arm, wildcards.seed, "checked.txt")
-
-
 def first_card(study):
     """The card that the report shows: v1's view with the first seed."""
     here = EXPERIMENT.entries[study]
@@ -118,15 +125,23 @@ def first_card(study):
 
 
 def study_code(module):
-    """An input function: all project files that `module` of the study imports."""
+    """A function for params: a digest of all project files that `module` of the study imports.
+
+    As inputs, thirty files for each of thousands of jobs, they would be most of the time that planning takes.
+    """
 
     def code(wildcards):
-        folder = f"rematch/studies/{package(wildcards)}"
-        return code_of(
-            "rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py"
-        )
+        return module_digest(package(wildcards), module)
 
     return code
+
+
+@cache
+def module_digest(package, module):
+    folder = f"rematch/studies/{package}"
+    return code_digest(
+        "rematch/runs.py", f"{folder}/settings.py", f"{folder}/{module}.py"
+    )
 
 
 def embedding_code(wildcards):

@@ -4,9 +4,7 @@
 rule train:
     """Trains one arm with one seed; an interrupted run goes on from state/."""
     input:
-        data=training_data,
-        contract=contract,
-        code=study_code("train"),
+        unpack(training_data),
     output:
         settings="results/runs/{study}/{arm}/{device}/{seed}/settings.yaml",
         history="results/runs/{study}/{arm}/{device}/{seed}/history.csv",
@@ -32,6 +30,7 @@ rule train:
     params:
         package=package,
         settings=arm_settings,
+        code=study_code("train"),
     script:
         "../scripts/train.py"
 
@@ -42,7 +41,6 @@ rule evaluate:
         data=evaluation_data,
         model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
         manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
-        code=study_code("evaluate"),
     output:
         scores="results/runs/{study}/{arm}/{device}/{seed}/scores.csv",
         predictions="results/runs/{study}/{arm}/{device}/{seed}/predictions.parquet",
@@ -56,6 +54,7 @@ rule evaluate:
     params:
         package=package,
         settings=arm_settings,
+        code=study_code("evaluate"),
     script:
         "../scripts/evaluate.py"
 

@@ -11,7 +11,7 @@ with job(snakemake.log[0]):
         snakemake.wildcards.device,
         snakemake.threads,
         snakemake.input.data,
-        snakemake.input.code,
+        snakemake.params.code,
         "/".join(("state", *snakemake.wildcards)),
         Outputs(*snakemake.output),
         Limits.read(snakemake.resources),

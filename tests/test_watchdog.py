@@ -27,7 +27,7 @@ open_device("cpu", 1)  # imports that would count as silence on a busy machine
 train.learner = lambda *_: Scripted([1.0, 1.0, 1.0], steps=4, losses={{(1, 2): hang}})
 outputs = Outputs(*(folder + "/" + name for name in Outputs._fields))
 limits = Limits(show_failures=show, hang_seconds=2)
-train_run("antibody_affinity", settings, 1, "cpu", 1, data, [], folder + "/state", outputs, limits)
+train_run("antibody_affinity", settings, 1, "cpu", 1, data, "", folder + "/state", outputs, limits)
 """
 HOLDING = """
 import ctypes
