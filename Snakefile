@@ -13,9 +13,14 @@ if (
 
 include: "rules/common.smk"
 include: "rules/cluster.smk"
+include: "rules/data_common.smk"
 include: "rules/data.smk"
+include: "rules/train_common.smk"
 include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/compare_common.smk"
 include: "rules/compare.smk"
+include: "rules/claims.smk"
 include: "rules/report_common.smk"
 include: "rules/report.smk"
 

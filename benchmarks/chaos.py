@@ -258,10 +258,11 @@ def trials(jobs: list[Job], kills: int, seed: int, folder: Path) -> Iterator[Tri
 
 def study_job(name: str, package: str, dataset: str, folder: Path, budget: str = "smoke") -> Job:
     """v2 of a study on generated data; prepared once in a child."""
+    from rematch.evaluation import RunFiles, evaluate_run
     from rematch.experiment import load_experiment
     from rematch.generated import generate
     from rematch.preparation import prepare_run
-    from rematch.runs import Limits, Outputs, evaluate_run, train_run
+    from rematch.runs import Limits, Outputs, train_run
     from rematch.settings import keys
     from rematch.sources import code_digest
 
@@ -294,14 +295,8 @@ def study_job(name: str, package: str, dataset: str, folder: Path, budget: str =
         )
         if not Path(left.manifest).exists():  # what Snakemake does with outputs: whole, or trained again
             train_run(package, values, 1, "cpu", 1, data[0], code, str(here), left, Limits())
-        evaluate_run(
-            package,
-            values,
-            left.model,
-            left.manifest,
-            data,
-            *(str(results / file) for file in ("scores.csv", "predictions.parquet", "tables")),
-        )
+        files = [str(results / file) for file in ("scores.csv", "predictions.parquet", "tables", "evaluation.json")]
+        evaluate_run(package, values, RunFiles(left.model, left.manifest, *data, *files))
 
     return Job(name, run)
 

@@ -21,7 +21,7 @@ def collect(study: str, folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     `scores` has the columns study, arm, device, seed, split, name, value, n, status.
     A run folder is `results/runs/<study>/<arm>/<device>/<seed>`.
     """
-    manifests = [json.loads((folder / "manifest.json").read_text()) for folder in folders]
+    manifests = [_manifest(folder) for folder in folders]
     keys = [_key(study, folder) for folder in folders]
     histories = _stack(keys, (pd.read_csv(folder / "history.csv") for folder in folders))
     timings = _stack(keys, (pd.read_csv(folder / "timings.csv") for folder in folders))
@@ -38,6 +38,12 @@ def collect(study: str, folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
         "timings": timings,
         "manifests": flat,
     }
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a training, whose status is that of the evaluation where only this failed."""
+    manifest, evaluation = (json.loads((folder / f"{name}.json").read_text()) for name in ("manifest", "evaluation"))
+    return manifest if evaluation["status"] == "ok" else manifest | {"status": evaluation["status"]}
 
 
 def wide(scores: pd.DataFrame, settings: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rematch import prepared
 from rematch.atomic import write_text
 from rematch.card import blocking
 from rematch.failures import readable_input
+from rematch.study_modules import study_module
 
 
 def prepare_run(
@@ -24,7 +24,7 @@ def prepare_run(
     outputs: tuple[Path, Path, Path, Path],
 ) -> None:
     """Writes train, test, names and card. `settings` holds the study's data keys only: no other can matter here."""
-    module = importlib.import_module(f"rematch.studies.{package}.data")
+    module = study_module(package, "data")
     known = json.loads(listing.read_text())
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     raw = listing.parent / "raw"

@@ -1,9 +1,8 @@
-"""One run: train a learner and leave its folder; read the saved model and leave its scores. One way for all studies."""
+"""One run: train a learner and leave its folder. One way for all studies."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import logging
@@ -30,6 +29,7 @@ from rematch.gpus import one_gpu
 from rematch.learner import Learner
 from rematch.repository import git
 from rematch.settings import build
+from rematch.study_modules import study_module
 from rematch.watchdog import Watchdog
 
 EPOCHS_BETWEEN_CHECKPOINTS = 10  # S4-37
@@ -97,8 +97,8 @@ def train_run(
     dog = Watchdog(limits.hang_seconds, f"{state} on {device}", hung)
     try:
         with one_gpu(device), explained_failures(), dog:
+            module = study_module(package, "train")
             opened = open_device(device, threads)
-            module = importlib.import_module(f"rematch.studies.{package}.train")
             learner = module.learner(arm, prepared.read(Path(data)), seed, opened)
             result = fit(
                 learner,
@@ -121,50 +121,6 @@ def train_run(
     facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}
     _write_run(outputs, settings, result, facts)
     clean(Path(state), limits.states)
-
-
-def evaluate_run(
-    package: str,
-    settings: Mapping[str, Any],
-    model: str,
-    manifest: str,
-    data: Sequence[str],
-    scores: str,
-    predictions: str,
-    tables: str,
-) -> None:
-    """Scores one saved model on the test data. A failed training gives an empty table, so that it stays visible.
-
-    `tables` is the folder of the study's further tables; it is there even if the study writes none.
-    """
-    import pandas as pd
-
-    Path(tables).mkdir(parents=True, exist_ok=True)
-    train, test, names = data
-    if json.loads(Path(manifest).read_text())["status"] != "ok":
-        write_text(scores, "split,name,value,n\n")
-        write_bytes(predictions, pd.DataFrame({"sample": []}).to_parquet(index=False))
-        return
-    from safetensors.torch import load_file
-
-    module = importlib.import_module(f"rematch.studies.{package}.evaluate")
-    result = module.evaluate(
-        build(package, settings),
-        load_file(model),
-        prepared.read(Path(train)),
-        prepared.read(Path(test)),
-        pd.read_parquet(names),
-        open_device("cpu", 1),
-    )
-    table = result.table()
-    if table[["split", "name"]].duplicated().any():
-        raise ValueError(f"{scores}: a score is reported twice: {table['name'][table['name'].duplicated()].iloc[0]}")
-    if not table["value"].map(lambda value: value == value and abs(value) != float("inf")).all():
-        bad = table["name"][~table["value"].map(lambda value: value == value)].tolist()
-        raise ValueError(f"{scores}: a score is no finite number: {', '.join(bad) or 'infinite'}")
-    result.write_tables(Path(tables))
-    write_bytes(predictions, result.predictions.to_parquet(index=False))
-    write_text(scores, table.to_csv(index=False))
 
 
 def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-# Needs: prepared data and resolved settings. Makes: results/runs/<study>/<arm>/<device>/<seed>. Steps: train, evaluate; on request embeddings.
+# Needs: prepared data and resolved settings. Makes: results/runs/<study>/<arm>/<device>/<seed>. Step: train.
 
 
 rule train:
@@ -30,51 +30,6 @@ rule train:
     params:
         package=package,
         settings=arm_settings,
-        code=study_code("train"),
+        code=study_code("runs", "train"),
     script:
         "../scripts/train.py"
-
-
-rule evaluate:
-    """Scores the saved model of one run on the test data, which no training opens."""
-    input:
-        data=evaluation_data,
-        model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
-        manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
-    output:
-        scores="results/runs/{study}/{arm}/{device}/{seed}/scores.csv",
-        predictions="results/runs/{study}/{arm}/{device}/{seed}/predictions.parquet",
-        tables=directory("results/runs/{study}/{arm}/{device}/{seed}/tables"),
-    log:
-        "logs/evaluate/{study}/{arm}/{device}/{seed}.log",
-    group:
-        runs_group
-    conda:
-        "../envs/cpu.yaml"
-    params:
-        package=package,
-        settings=arm_settings,
-        code=study_code("evaluate"),
-    script:
-        "../scripts/evaluate.py"
-
-
-rule embeddings:
-    """On request: the embeddings of one run with ids and names, for use elsewhere."""
-    input:
-        data=embedded_data,
-        model="results/runs/{study}/{arm}/{device}/{seed}/model.safetensors",
-        manifest="results/runs/{study}/{arm}/{device}/{seed}/manifest.json",
-        code=embedding_code,
-    output:
-        "results/runs/{study}/{arm}/{device}/{seed}/embeddings.parquet",
-        "results/runs/{study}/{arm}/{device}/{seed}/embeddings.csv",
-    log:
-        "logs/embeddings/{study}/{arm}/{device}/{seed}.log",
-    conda:
-        "../envs/cpu.yaml"
-    params:
-        package=package,
-        settings=arm_settings,
-    script:
-        "../scripts/embeddings.py"

@@ -1,16 +1,14 @@
-"""Scores one saved model on the test data."""
+"""Scores the saved models of one arm on the test data."""
 
+from rematch.evaluation import RunFiles, evaluate_arm
 from rematch.jobs import job
-from rematch.runs import evaluate_run
 
 with job(snakemake.log[0]):
-    evaluate_run(
+    evaluate_arm(
         snakemake.params.package,
         snakemake.params.settings,
-        snakemake.input.model,
-        snakemake.input.manifest,
-        snakemake.input.data,
-        snakemake.output.scores,
-        snakemake.output.predictions,
-        snakemake.output.tables,
+        RunFiles.of_rule(snakemake.input, snakemake.output),
+        snakemake.params.code,
+        "/".join(("state/evaluated", *snakemake.wildcards)),
+        bool(snakemake.resources.show_failures),
     )

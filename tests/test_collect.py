@@ -8,7 +8,7 @@ import pytest
 from rematch.collect import collect, collect_run, wide
 
 
-def run_folder(base, arm, seed, rmse=1.0, status="ok"):
+def run_folder(base, arm, seed, rmse=1.0, status="ok", evaluation="ok"):
     folder = base / arm / "cpu" / str(seed)
     folder.mkdir(parents=True)
     manifest = {"status": status}
@@ -21,6 +21,7 @@ def run_folder(base, arm, seed, rmse=1.0, status="ok"):
         history, timings = "step,name,value\n", "epoch,seconds,checkpoint_seconds\n"
         scores = "split,name,value,n\n"
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "evaluation.json").write_text(json.dumps({"status": evaluation}))
     for name, text in (("history", history), ("timings", timings), ("scores", scores)):
         (folder / f"{name}.csv").write_text(text)
     return folder
@@ -49,6 +50,15 @@ def test_a_failed_run_stays_visible_with_its_reason(folders):
     failed = tables["scores"][tables["scores"]["arm"] == "v3"]
     assert list(failed["status"]) == ["failed: the loss is no number"] and failed["value"].isna().all()
     assert set(tables["histories"]["arm"]) == {"v1", "v2"}
+
+
+def test_a_run_that_was_trained_and_not_scored_is_a_failed_run(tmp_path):
+    good = run_folder(tmp_path, "v1", 1)
+    bad = run_folder(tmp_path, "v1", 2, evaluation="failed: evaluation: no finite number")
+    tables = collect("s", [good, bad])
+    failed = tables["scores"][tables["scores"]["status"] != "ok"]
+    assert set(failed["status"]) == {"failed: evaluation: no finite number"} and failed["value"].isna().all()
+    assert tables["manifests"]["status"].tolist() == ["ok", "failed: evaluation: no finite number"]
 
 
 def test_the_wide_table_has_one_row_per_run_with_settings(folders):

@@ -10,7 +10,8 @@ import torch
 
 from rematch import prepared
 from rematch.card import Card
-from rematch.runs import Limits, Outputs, evaluate_run, train_run
+from rematch.evaluation import RunFiles, evaluate_run
+from rematch.runs import Limits, Outputs, train_run
 
 SETTINGS = {
     "split": "grouped",
@@ -71,8 +72,8 @@ def train(folder, data, seed=1, limits=None, **changes):
 
 
 def evaluate(folder, data, outputs):
-    outcome = [str(folder / name) for name in ("scores.csv", "predictions.parquet", "tables")]
-    evaluate_run("antibody_affinity", SETTINGS, outputs.model, outputs.manifest, data, *outcome)
+    outcome = [str(folder / name) for name in ("scores.csv", "predictions.parquet", "tables", "evaluation.json")]
+    evaluate_run("antibody_affinity", SETTINGS, RunFiles(outputs.model, outputs.manifest, *data, *outcome))
     return folder / "scores.csv"
 
 

@@ -1,0 +1,23 @@
+"""Modules of a study, imported when a job needs them and no sooner."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from types import ModuleType
+
+
+def study_module(package: str, name: str) -> ModuleType:
+    """The module `name` of the study `package`, such as `train`.
+
+    The garbage collector rests meanwhile and passes over what was imported from then on: it finds nothing there, and
+    its rounds take a third of the import of torch and most of the time that the interpreter needs to end.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(f"rematch.studies.{package}.{name}")
+    finally:
+        gc.freeze()
+        if collecting:
+            gc.enable()

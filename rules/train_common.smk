@@ -1,0 +1,87 @@
+# Needs common.smk. Makes nothing: answers the questions of train.smk and evaluate.smk.
+
+import math
+
+
+def study_code(driver, module):
+    """A function for params: a digest of all project files that `driver` and `module` of the study import.
+
+    As inputs, thirty files for each of thousands of jobs, they would be most of the time that planning takes.
+    """
+
+    def code(wildcards):
+        return module_digest(package(wildcards), driver, module)
+
+    return code
+
+
+@cache
+def module_digest(package, driver, module):
+    folder = f"rematch/studies/{package}"
+    return code_digest(
+        f"rematch/{driver}.py", f"{folder}/settings.py", f"{folder}/{module}.py"
+    )
+
+
+def training_data(wildcards):
+    """The data and the check that they may be trained on."""
+    files = {"data": "train.safetensors", "contract": "checked.txt"}
+    return {
+        name: prepared(wildcards.study, wildcards.arm, wildcards.seed, file)
+        for name, file in files.items()
+    }
+
+
+def threads_of(wildcards):
+    return entry(wildcards).threads
+
+
+def gpus(wildcards):
+    return 0 if wildcards.device == "cpu" else 1
+
+
+def keeps_going(wildcards, attempt):
+    """1 in the last attempt under --keep-going: a run that fails then leaves its reason, so that the report can show it."""
+    settings = workflow.execution_settings  # not there yet while the files are parsed
+    return int(bool(settings and settings.keep_going and attempt > settings.retries))
+
+
+def seed_lists():
+    """Seeds -> the rule that scores them. A rule names its outputs, so there is one for each list of seeds in use."""
+    lists = dict.fromkeys(here.seeds for here in EXPERIMENT.entries.values())
+    names = ["evaluate", *(f"evaluate_{number}" for number in range(2, len(lists) + 1))]
+    return dict(zip(lists, names))
+
+
+def studies_with(seeds):
+    return [name for name, here in EXPERIMENT.entries.items() if here.seeds == seeds]
+
+
+def of_each(seeds, file):
+    """A pattern of one file of each run of an arm."""
+    folder = "results/runs/{study}/{arm}/{device}"
+    return [f"{folder}/{seed}/{file}" for seed in seeds]
+
+
+def prepared_for_each(file):
+    """An input function: one prepared file of each run of an arm."""
+
+    def files(wildcards):
+        seeds = entry(wildcards).seeds
+        return [prepared(wildcards.study, wildcards.arm, seed, file) for seed in seeds]
+
+    return files
+
+
+def embedded_data(wildcards):
+    files = ("train.safetensors", "names.parquet")
+    return [
+        prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files
+    ]
+
+
+def embedding_code(wildcards):
+    folder = f"rematch/studies/{package(wildcards)}"
+    return code_of(
+        "rematch/export.py", f"{folder}/settings.py", f"{folder}/evaluate.py"
+    )
