@@ -14,6 +14,7 @@ from rematch.studies.drug_repurposing.evidence import Paths
 from rematch.studies.drug_repurposing.scoring import diseases_start, local, pair_scores, training_treatments
 from rematch.studies.drug_repurposing.settings import Settings
 from rematch.studies.drug_repurposing.similarity import similarity
+from rematch.studies.drug_repurposing.suggestions import new_treatments, path_weights
 
 SUGGESTED = 3  # new treatments listed per disease
 
@@ -30,7 +31,7 @@ def evaluate(
     criteria.
 
     One prediction row per disease with a held-out treatment: its mean reciprocal rank, and the best new pairs with a
-    path through the graph, for people to look at.
+    path through the graph. Tables of the best new pairs of all, and of what path features count.
     """
     weights = {name: value.to(device) for name, value in weights.items()}
     diseases = test["test_diseases"]
@@ -47,7 +48,23 @@ def evaluate(
     if "embeddings" in weights:
         values |= _embedding_values(weights["embeddings"].float().cpu(), train, test, names)
     rows = [Score(name, value, counts.get(name, len(result.rank))) for name, value in values.items() if value == value]
-    return Evaluation(rows, _predictions(scores, result, known_local, treatments, diseases, train, names))
+    paths = Paths(train, names)
+    every = np.concatenate([known_local, treatments], axis=1)
+    tables = {"new-treatments": new_treatments(scores, every, diseases, train, test["non_indications"], paths)}
+    if "path_weights" in weights:
+        tables["path-weights"] = path_weights(weights["path_weights"].cpu(), train, paths)
+    return Evaluation(rows, _predictions(scores, result, every, diseases, train, names, paths), tables)
+
+
+def embeddings(
+    settings: Settings, weights: dict[str, Tensor], train: dict[str, np.ndarray], names: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per node: id, name, type, and its embedding in columns dim_0, dim_1, ..."""
+    if "embeddings" not in weights:
+        raise ValueError(f"model {settings.model}: expected embeddings, found scores of pairs only")
+    nodes = names[names.kind == "node"].sort_values("number", ignore_index=True)[["id", "name", "type"]]
+    values = weights["embeddings"].cpu().numpy()
+    return nodes.join(pd.DataFrame(values, columns=[f"dim_{i}" for i in range(values.shape[1])]))
 
 
 def _cold_and_warm(result: ranking.Ranked, treatments: np.ndarray, known: np.ndarray) -> dict[str, float]:
@@ -95,15 +112,15 @@ def _predictions(
     scores: np.ndarray,
     result: ranking.Ranked,
     known: np.ndarray,
-    treatments: np.ndarray,
     diseases: np.ndarray,
     train: dict[str, np.ndarray],
     names: pd.DataFrame,
+    paths: Paths,
 ) -> pd.DataFrame:
     """A row per disease with a held-out treatment; a new treatment is one that no part of the data knows."""
-    nodes, paths = names[names.kind == "node"], Paths(train, names)
+    nodes = names[names.kind == "node"]
     scores = scores.copy()
-    scores[tuple(known)] = scores[tuple(treatments)] = -np.inf
+    scores[tuple(known)] = -np.inf
     rows = []
     for column in np.unique(result.disease):
         rank = result.rank[result.disease == column]

@@ -1,4 +1,4 @@
-"""Why a pair may be a treatment: the most specific node that a drug and a disease share in the graph."""
+"""Why a pair may be a treatment: the most specific nodes that a drug and a disease share in the graph."""
 
 from __future__ import annotations
 
@@ -23,13 +23,21 @@ class Paths:
         self.node = names[names.kind == "node"].name.to_numpy()
         self.label = names[names.kind == "relation"].name.to_numpy()
 
-    def best(self, compound: int, disease: int) -> str:
-        """The path through the shared node with fewest edges, e.g. `donepezil -CbG- ACHE -DaG- Alzheimer's disease`."""
+    def best(self, compound: int, disease: int, count: int = 1) -> str:
+        """At most `count` paths through the shared nodes with fewest edges, with `; ` between them, such as `donepezil
+        -CbG- ACHE -DaG- Alzheimer's disease`."""
         first, second = (slice(self.start[n], self.start[n + 1]) for n in (compound, disease))
         shared, left, right = np.intersect1d(self.other[first], self.other[second], return_indices=True)
         if not len(shared):
             return "no path of two edges"
-        best = int(np.argmin(self.degree[shared]))
-        via = self.label[self.relation[first][left[best]]], self.label[self.relation[second][right[best]]]
-        middle = self.node[shared[best]]
-        return f"{self.node[compound]} -{via[0]}- {middle} -{via[1]}- {self.node[disease]}"
+        found = []
+        for place in np.argsort(self.degree[shared], kind="stable")[:count]:
+            via = self.label[self.relation[first][left[place]]], self.label[self.relation[second][right[place]]]
+            middle = self.node[shared[place]]
+            found.append(f"{self.node[compound]} -{via[0]}- {middle} -{via[1]}- {self.node[disease]}")
+        return "; ".join(found)
+
+    def relations_between(self, compound: int, disease: int) -> list[str]:
+        """Relations of the edges that join the two directly."""
+        own = slice(self.start[compound], self.start[compound + 1])
+        return [str(self.label[number]) for number in self.relation[own][self.other[own] == disease]]

@@ -1,8 +1,9 @@
 """Scores of saved weights: the task, the document's criteria and the noise that passes them, trees, clusters,
 evidence."""
 
+from pathlib import Path
+
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from typed_graphs import edge_table, node_table, settings, small_raw, write_raw
@@ -10,12 +11,13 @@ from typed_graphs import edge_table, node_table, settings, small_raw, write_raw
 from rematch.studies.drug_repurposing import downstream, similarity
 from rematch.studies.drug_repurposing.baselines import BASELINES
 from rematch.studies.drug_repurposing.data import prepare
-from rematch.studies.drug_repurposing.evaluate import evaluate
+from rematch.studies.drug_repurposing.evaluate import embeddings, evaluate
 from rematch.studies.drug_repurposing.evidence import Paths
-from rematch.studies.drug_repurposing.export import embedding_table, main
 from rematch.studies.drug_repurposing.messages import stored_edges
+from rematch.studies.drug_repurposing.suggestions import new_treatments
 
 CPU = torch.device("cpu")
+STUDY = Path(__file__).resolve().parents[3] / "config" / "studies" / "drug_repurposing.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +66,10 @@ def test_predictions_have_a_row_per_disease_with_new_treatments_only(data):
 
 
 def test_evidence_is_the_path_through_the_most_specific_node(tmp_path):
-    lines = [f"Compound::{i + 1} CtD Disease::{i % 2 + 2}" for i in range(10)]
-    lines += ["Compound::1 CbG Gene::1", "Disease::1 DaG Gene::1", "Compound::1 CbG Gene::2", "Disease::1 DaG Gene::2"]
-    lines += ["Gene::2 GiG Gene::3"]
-    raw = write_raw(tmp_path, node_table(Compound=10, Disease=3, Gene=3), edge_table("\n".join(lines)))
-    found = prepare(raw, {}, settings(), 1)
-    paths = Paths(found.train, found.names)
-    number = dict(zip(found.names.id, found.names.number))
+    _, number, paths = tiny(tmp_path)
     best = paths.best(number["Compound::1"], number["Disease::1"])
     assert best == "compound 1 -CbG- gene 1 -DaG- disease 1"
-    assert paths.best(number["Compound::5"], number["Disease::1"]) == "no path of two edges"
+    assert paths.best(number["Compound::6"], number["Disease::1"]) == "no path of two edges"
 
 
 def test_silhouette_and_mutual_information_equal_scikit_learn():
@@ -131,16 +127,63 @@ def test_trees_and_clusters_find_what_is_there():
     assert downstream.cluster_agreement(compounds, group_of_compound) == pytest.approx(1.0)
 
 
-def test_embeddings_are_exported_with_ids_and_names(data, tmp_path):
-    from safetensors.torch import save_file
-
+def test_embeddings_leave_with_ids_and_names(data):
     nodes = int(data.train["type_ptr"][-1])
-    save_file({"embeddings": torch.arange(2.0 * nodes).view(nodes, 2)}, tmp_path / "model.safetensors")
-    data.names.to_parquet(tmp_path / "names.parquet")
-    main(*(str(tmp_path / name) for name in ("model.safetensors", "names.parquet", "out.csv", "out.parquet")))
-    table = pd.read_csv(tmp_path / "out.csv")
-    pd.testing.assert_frame_equal(table, pd.read_parquet(tmp_path / "out.parquet"), check_dtype=False)
-    assert list(table.columns) == ["id", "name", "type", "e0", "e1"] and table.e1.iloc[-1] == 2 * nodes - 1
-    save_file({"scores": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"expected a tensor 'embeddings', found scores"):
-        embedding_table(tmp_path / "other.safetensors", tmp_path / "names.parquet")
+    table = embeddings(settings(), {"embeddings": torch.arange(2.0 * nodes).view(nodes, 2)}, data.train, data.names)
+    assert list(table.columns) == ["id", "name", "type", "dim_0", "dim_1"] and table.dim_1.iloc[-1] == 2 * nodes - 1
+    with pytest.raises(ValueError, match=r"model degree: expected embeddings, found scores of pairs only"):
+        embeddings(settings(model="degree"), {"scores": torch.zeros(2, 2)}, data.train, data.names)
+
+
+def tiny(tmp_path):
+    """Two compounds that bind the gene of disease 1; the first treats disease 2 in every split but the test's."""
+    lines = [f"Compound::{i + 1} CtD Disease::{i % 2 + 2}" for i in range(10)]
+    lines += ["Compound::1 CbG Gene::1", "Disease::1 DaG Gene::1", "Compound::1 CbG Gene::2", "Disease::1 DaG Gene::2"]
+    lines += ["Gene::2 GiG Gene::3", "Compound::5 CpD Disease::1"]
+    found = prepare(
+        write_raw(tmp_path, node_table(Compound=10, Disease=3, Gene=3), edge_table("\n".join(lines))),
+        {},
+        settings(),
+        1,
+    )
+    return found, dict(zip(found.names.id, found.names.number)), Paths(found.train, found.names)
+
+
+def test_new_treatments_are_unknown_pairs_with_marks_and_evidence(tmp_path):
+    found, number, paths = tiny(tmp_path)
+    diseases = np.array([number["Disease::1"], number["Disease::2"]])
+    scores = np.arange(20.0).reshape(10, 2)[::-1].copy()  # the first compound and the second disease first
+    known = np.array([[0, 2], [1, 1]])  # compounds 1 and 2: numbers follow the ids as text
+    rejected = np.array([[number["Compound::1"]], [number["Disease::1"]]])
+    table = new_treatments(scores, known, diseases, found.train, rejected, paths)
+    shown = list(zip(table.drug, table.disease))
+    assert len(table) == 6  # three for each of two diseases
+    assert ("compound 2", "disease 2") not in shown and ("compound 10", "disease 2") in shown
+    assert table.score.is_monotonic_decreasing
+    first = table[(table.drug == "compound 1") & (table.disease == "disease 1")].iloc[0]
+    assert first.note == "rejected by curators" and first.known_drug == 1 and first.known_disease == 0
+    assert first.evidence.split("; ") == [
+        "compound 1 -CbG- gene 1 -DaG- disease 1",
+        "compound 1 -CbG- gene 2 -DaG- disease 1",
+    ]
+
+
+def test_an_edge_between_drug_and_disease_is_noted(tmp_path):
+    found, number, paths = tiny(tmp_path)
+    scores = np.zeros((10, 1))
+    scores[number["Compound::5"] - int(found.train["compounds"][0])] = 1.0
+    none = np.zeros((2, 0), np.int64)
+    table = new_treatments(scores, none, np.array([number["Disease::1"]]), found.train, none, paths)
+    assert table.note.iloc[0] == "joined by CpD" and table.note.iloc[1] == ""
+
+
+def test_evaluation_brings_the_tables_that_the_study_file_shows(data):
+    import yaml
+
+    weights = BASELINES["path-regression"](settings(), data.train, stored_edges(data.train), 1)
+    result = evaluate(settings(model="path-regression"), weights, data.train, data.test, data.names, CPU)
+    shown = yaml.safe_load(STUDY.read_text())["tables"]
+    for name, item in shown.items():
+        assert set(item["columns"]) <= set(result.tables[name].columns), name
+    assert result.tables["path-weights"].path.str.contains("CbG-DaG").any()
+    assert np.isfinite(result.tables["path-weights"].weight).all()
