@@ -13,13 +13,19 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 import argparse
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import geoopt
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.recorded import report
 
 NODES, DIM, BATCH, NEGATIVES, PAIRS = 111_103, 10, 64, 50, 975_896
 BALL = geoopt.PoincareBall()
@@ -103,7 +109,8 @@ def main() -> None:
     """Prints a table and the RESULT lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the pairs when loading")
-    quick = parser.parse_args().quick
+    parser.add_argument("--record", action="store_true", help="put the results into config/benchmarks.csv")
+    known = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Creating a tensor from a list of numpy.ndarrays")
     draw = torch.Generator().manual_seed(0)
@@ -112,18 +119,18 @@ def main() -> None:
         "regulariser": (*regulariser(table, target), 20),
         "projection": (*projection(table), 20),
         "tensor_creation": (*negatives(), 20),
-        "loading": (*loading(PAIRS // 10 if quick else PAIRS), 1),
+        "loading": (*loading(PAIRS // 10 if known.quick else PAIRS), 1),
     }
     print(f"{'':18} {'before ms':>12} {'after ms':>12} {'ratio':>9}")
-    results = []
+    results = {}
     with torch.no_grad():
         for name, (before, after, repeats) in cases.items():
             a, b = before().double(), after().double()
             assert torch.allclose(a, b, rtol=1e-2), name
             old, new, ratio = interleaved(before, after, 5, repeats)
             print(f"{name:18} {old * 1e3:12.3f} {new * 1e3:12.4f} {ratio:9.1f}")
-            results.append(f"RESULT {name}_speedup {ratio:.2f}")
-    print("\n".join(results))
+            results[f"{name}_speedup"] = ratio
+    report("taxonomy_audit", results, known.record)
 
 
 if __name__ == "__main__":

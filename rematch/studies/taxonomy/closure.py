@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from rematch.studies.taxonomy.lanes import COUNT, load, pointer, store
+
 
 def closure(parent_starts: np.ndarray, parents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(offsets (n + 1,) int64, ancestors (pairs,) int32, steps (pairs,) uint8) of nodes numbered parents first.
@@ -25,31 +27,41 @@ def tree_closure(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     A node's list is its parent followed by the parent's list, so each pair is one copied number.
     """
+    depth = np.empty(len(parent), np.int32)
+    pairs = _tree_depths(parent, depth)
     offsets = np.empty(len(parent) + 1, np.int64)
-    _tree_offsets(parent, offsets)
-    ancestors = np.empty(offsets[-1], np.int32)
-    _tree_fill(parent, offsets, ancestors)
-    return offsets, ancestors
+    ancestors = np.empty(pairs + COUNT, np.int32)  # lists are copied sixteen numbers at a time, beyond the end too
+    _tree_fill(parent, depth, offsets, ancestors)
+    return offsets, ancestors[:pairs]
 
 
 @njit(cache=True, boundscheck=False)
-def _tree_offsets(parent, offsets):
-    offsets[0] = 0
+def _tree_depths(parent, depth):
+    """Fills `depth`, the number of ancestors of each node; returns their sum."""
+    pairs = 0
     for x in range(parent.shape[0]):
         p = parent[x]
-        offsets[x + 1] = offsets[x] + (offsets[p + 1] - offsets[p] + 1 if p >= 0 else 0)
+        depth[x] = depth[np.uint32(p)] + 1 if p >= 0 else 0
+        pairs += depth[x]
+    return pairs
 
 
 @njit(cache=True, boundscheck=False)
-def _tree_fill(parent, offsets, ancestors):
+def _tree_fill(parent, depth, offsets, ancestors):
+    lists = pointer(ancestors)
+    at = 0
     for x in range(parent.shape[0]):
-        p = parent[x]
-        if p >= 0:
-            at = offsets[x]
-            ancestors[at] = p
-            source = offsets[p]
-            for k in range(offsets[p + 1] - source):
-                ancestors[at + 1 + k] = ancestors[source + k]
+        offsets[x] = at
+        if depth[x] > 0:
+            p = np.uint32(parent[x])
+            source, count = offsets[p], depth[x]
+            lists[at] = parent[x]
+            # what is copied beyond the list is overwritten by the next node's list
+            store(lists, at + 1, load(lists, source))
+            for k in range(16, count - 1, 16):
+                store(lists, at + 1 + k, load(lists, source + k))
+            at += count
+    offsets[parent.shape[0]] = at
 
 
 @njit(cache=True, boundscheck=False)

@@ -131,7 +131,7 @@ class TaxonomyLearner:
 
     def _put(self, table: np.ndarray) -> None:
         if self.compiled:
-            self.table = np.zeros((len(table), padded(self.settings.dim)), self.kind)
+            self.table = in_large_pages((len(table), padded(self.settings.dim)), self.kind)
             self.table[:, : self.settings.dim] = table
         else:
             self.table = torch.from_numpy(np.asarray(table, self.kind)).to(self.device)
@@ -199,6 +199,18 @@ class TaxonomyLearner:
             radial=kind(settings.radial_weight),
             radius=kind(1 - settings.rim if settings.geometry == "poincare" else np.inf),
         )
+
+
+def in_large_pages(shape: tuple[int, int], kind: np.dtype) -> np.ndarray:
+    """Zeros that begin on a boundary of 2 MB, so that Linux can back them by pages of that size: rows are visited in no
+    order, and with pages of 4 kB looking up where they lie took a third of the training time on a busy machine."""
+    page = 1 << 21
+    size = shape[0] * shape[1] * kind.itemsize
+    if size < page:
+        return np.zeros(shape, kind)
+    room = np.zeros(-(-size // page) * page + page, np.uint8)
+    start = -room.ctypes.data % page
+    return room[start : start + size].view(kind).reshape(shape)
 
 
 def _training_pairs(settings: Settings, data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -92,6 +92,13 @@ def test_the_torch_path_trains_the_same_table(tree, geometry):
     assert torch.equal(plain.weights()["embedding"], weights["embedding"])
 
 
+@pytest.mark.parametrize("rows", [3, 40_000])
+def test_a_large_table_begins_on_a_large_page(rows):
+    table = module.in_large_pages((rows, 16), np.dtype(np.float32))
+    assert table.shape == (rows, 16) and not table.any() and table.flags["C"] and table.flags["W"]
+    assert rows == 3 or table.ctypes.data % (1 << 21) == 0
+
+
 def test_depth_is_written_into_the_radius_before_any_step(tree):
     depth = tree.train["depth"]
     start = initial_table(settings(initialisation="depth-radius"), depth, 1)
