@@ -41,7 +41,7 @@ class Plan(NamedTuple):
 
 def configuration(seeds: int) -> dict:
     """All studies on generated data, with the subsets of v2's changes that Shapley values need."""
-    config = load_mapping(ROOT / "config" / "all.yaml")
+    config = load_mapping(ROOT / "config" / "config.yaml")
     attribution = {"method": "shapley", "arms": ARMS, "version": "v2"}
     return config | {"seeds": list(range(1, seeds + 1)), "device": DEVICES, "attribution": attribution}
 
