@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,55 @@ def test_every_step_leads_to_a_report_with_all_arms_and_the_claim(followed):
     assert accuracy["v1"] > 0.6 and accuracy["shuffled"] < 0.3
     (claim,) = pd.read_csv(followed / "results/studies/digits/claims.csv").to_dict("records")
     assert claim["claim"] == "C1" and claim["verdict"] == "inconclusive"  # two seeds decide nothing
+
+
+LISTED = re.compile(r"^\| (`[^|]+) \|([^|]*)", re.MULTILINE)  # the first two cells of a table row
+FOLDERS = {
+    "results/runs/": "results/runs/<study>/<arm>/<device>/<seed>/",
+    "results/studies/": "results/studies/<study>/",
+}
+
+
+def listed() -> tuple[list[str], list[str]]:
+    """The places that docs/files.md lists, with <...> for names: those of every run, and all."""
+    always, all_places = [], []
+    for section in (ROOT / "docs/files.md").read_text().replace("\\", "").split("\n## ")[1:]:
+        head = section.split("\n")[0]
+        folders = [folder for start, folder in FOLDERS.items() if head.startswith(start)] or [""]
+        folders += ["results/tables/"] * ("results/tables/" in head)
+        all_places += re.findall(r"`((?:results|logs|state)/[^`…]+)", section)
+        for names, about in LISTED.findall(section):
+            for name in re.findall(r"`([^`]+)`", names):
+                all_places += [folder + name for folder in folders]
+                always += [f"{folders[0]}{name}"] * ("on request" not in about)
+    return always, all_places
+
+
+def pattern(place: str) -> re.Pattern:
+    escaped = re.sub(r"<\w+>", "[^/]+", place.replace(".", r"\."))
+    return re.compile(f"{escaped}.*" if place.endswith("/") else f"{escaped}$")
+
+
+@pytest.mark.slow
+def test_every_file_of_a_run_is_listed_and_every_listed_file_is_there(followed):
+    made = [path for folder in ("results", "data", "logs", "state") for path in (followed / folder).rglob("*")]
+    made = [path for path in made if not path.name.startswith(".")]
+    files = sorted(path.relative_to(followed).as_posix() for path in made if path.is_file())
+    places = [*files, *(f"{path.relative_to(followed).as_posix()}/" for path in made if path.is_dir())]
+    always, all_places = listed()
+    known = [pattern(place) for place in all_places]
+    assert len(files) > 100 and len(always) > 30
+    assert [file for file in files if not any(one.match(file) for one in known)] == []
+    one_study = [place for place in always if not place.endswith("findings.csv")]  # of all studies: results/tables only
+    assert [place for place in one_study if not any(pattern(place).match(found) for found in places)] == []
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_holds_the_page_and_the_figures(followed):
+    shell(followed, "snakemake --cores 1 --configfile my-run.yaml --report report.zip")
+    with zipfile.ZipFile(followed / "report.zip") as packed:
+        names = {Path(name).name for name in packed.namelist()}
+    assert {"report.html", "difference.svg", "shares.svg", "curves.svg"} <= names
 
 
 @pytest.mark.slow

@@ -38,6 +38,8 @@ def build(
     material = Material(read, budget, here, read_benchmarks(benchmarks), tuple(parts))
     html = page(material)
     if len(html.encode()) > LARGEST:
+        html = page(material, with_pdfs=False)
+    if len(html.encode()) > LARGEST:
         raise ValueError(
             f"{target}: expected at most {LARGEST} bytes, found {len(html.encode())}; show fewer figures or runs"
         )

@@ -54,9 +54,8 @@ def _origin(study: StudyMaterial) -> list[tuple[str, str]]:
             )
         )
     for file in known.get("files", []):
-        origin.append(
-            ("file", f"{file.get('name')}, {numbers.count(file.get('bytes'))} bytes, {numbers.text(file.get('url') or file.get('path'))}")
-        )
+        place = numbers.text(file.get("url") or file.get("path"))
+        origin.append(("file", f"{file.get('name')}, {numbers.count(file.get('bytes'))} bytes, {place}"))
     return origin
 
 

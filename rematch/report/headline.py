@@ -66,16 +66,19 @@ def headline(study: StudyMaterial) -> Headline:
 
 
 def _sentence(study: StudyMaterial, row: dict[str, Any], metric: str, before: str, after: str) -> str:
-    label, unit = study.label(metric), study.metrics.get(metric, {}).get("unit", "")
+    label, about = study.label(metric), study.metrics.get(metric, {})
+    unit, better = about.get("unit", ""), f"{about.get('better', 'higher')} is better"
     if not row or numbers.is_missing(row.get("difference")):
         return f"{label} was not measured for both {before} and {after}."
     if numbers.text(row["answer"]) == TOO_FEW_PAIRS:
         means = f"{numbers.number(row['before_mean'])} ({before}) and {numbers.number(row['after_mean'])} ({after})"
-        return f"{label} is {means} in {int(row['pairs'])} paired seeds; from {FEWEST_PAIRS} on there is an answer."
+        pairs = int(row["pairs"])
+        seeds = f"{pairs} paired seed{'s' * (pairs != 1)}"
+        return f"{label} is {means} in {seeds}; from {FEWEST_PAIRS} on there is an answer."
     start, end = (numbers.with_unit(numbers.number(row[key]), unit) for key in ("before_mean", "after_mean"))
     change = numbers.with_unit(numbers.number(row["difference"], signed=True), unit)
     pairs = int(row["pairs"])
-    said = f"{label} goes from {start} ({before}) to {end} ({after}), a difference of {change}"
+    said = f"{label} goes from {start} ({before}) to {end} ({after}), a difference of {change} ({better})"
     if numbers.is_missing(row["low"]):
         return f"{said}, from {pairs} paired seed{'s' * (pairs != 1)}."
     return f"{said}, 95 % interval {numbers.interval(row['low'], row['high'])}, from {pairs} paired seeds."
@@ -113,7 +116,7 @@ def _baseline(study: StudyMaterial, row: dict[str, Any], after: str) -> str:
     name = max(reached, key=lambda arm: sign * reached[arm])
     if sign * reached[name] <= sign * row["after_mean"]:
         return ""
-    return f"The cheap baseline {name} reaches {numbers.number(reached[name])}, which is ahead of {after}."
+    return f"The cheap baseline \u201c{name}\u201d reaches {numbers.number(reached[name])}, which is ahead of {after}."
 
 
 def _unfinished(study: StudyMaterial) -> str:
@@ -135,7 +138,9 @@ def board(material: Material) -> Table:
         cells += [_tally(answers[word], word) for word in (*ANSWERS, "")]
         cells += [_tally(verdicts[word], word) for word in VERDICTS]
         rows.append(cells)
-    return tables.table("board", "Answers and verdicts of every study", columns, rows, source="tables/claims.csv")
+    return tables.table(
+        "board", "Answers and verdicts of every study", columns, rows, source="tables/claims.csv", stack=True
+    )
 
 
 def answer_counts(study: StudyMaterial) -> Counter:

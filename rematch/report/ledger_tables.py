@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from rematch.report import numbers, sections, tables
 from rematch.report.material import StudyMaterial
 from rematch.report.tables import Cell, Table, figure, pill, plain
+from rematch.run_metrics import RUN_METRICS
 
 
 def claims(study: StudyMaterial) -> Table:
@@ -21,7 +23,7 @@ def claims(study: StudyMaterial) -> Table:
         spread = _spread(row)
         told = [spread] * (spread != numbers.NOTHING) + [f"{row['arm']}{against}"] * bool(numbers.text(row["arm"]))
         reason = "; ".join(filter(None, (numbers.text(row["reason"]), _controls(row))))
-        cells = [plain(row["claim"], more=f"{row['source']}{tier}"), plain(row["says"], more=numbers.text(row["test"]))]
+        cells = [plain(row["claim"], more=f"{row['source']}{tier}"), plain(row["says"], more=_asked(study, row))]
         cells += [
             plain(row["expected"]),
             _measured(row, ", ".join(told)),
@@ -31,6 +33,14 @@ def claims(study: StudyMaterial) -> Table:
         ids.append(f"{study.name}-{row['claim']}")
     made = sections.made(study, "claims") | {"row_ids": tuple(ids), "stack": True}
     return tables.table(f"{study.name}-claims", "Claims: what was expected, what was measured", columns, rows, **made)
+
+
+def _asked(study: StudyMaterial, row: Mapping[str, Any]) -> str:
+    """What the test asks, with the metrics by the names that people know."""
+    asked = numbers.text(row["test"]).replace("<=", "\u2264").replace(">=", "\u2265")
+    asked = re.sub(r"with against without ([\w.-]+(?: and [\w.-]+)*)", r"with \1 against without", asked)
+    known = {**RUN_METRICS, **study.metrics}
+    return re.sub(r"\b[a-z][a-z0-9_]*\b", lambda word: known.get(word[0], {}).get("label", word[0]), asked)
 
 
 def _is_share(row: Mapping[str, Any]) -> bool:

@@ -37,6 +37,9 @@ class StudyMaterial:
     card: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
+    pdfs: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # the same figures, for the reader of a page that was mailed
     further: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # tables that the study itself writes
     call: str = "snakemake --cores all"  # how the workflow was called, for the commands that build a part again
 
@@ -106,12 +109,14 @@ def read_study(name: str, about: Mapping[str, Any], results: Path, card: str) ->
     folder = results / "studies" / name
     tables = {table: read(folder / f"{table}.csv") for table in TABLES}
     tables["findings"] = read(results / "tables" / "findings.csv")  # of all studies: `rows` picks those of this one
-    figures = {path.stem: path.read_text() for path in sorted((results / "figures" / name).glob("*.svg"))}
+    drawn = results / "figures" / name
+    figures = {path.stem: path.read_text() for path in sorted(drawn.glob("*.svg"))}
+    pdfs = {path.stem: path.read_bytes() for path in sorted(drawn.glob("*.pdf"))}
     path = Path(card)
     facts = json.loads(path.read_text()) if card and path.exists() else {}
     listed = table_files(about["text"], about["arms"], name, about["device"], about["seeds"][0])
     further = {table: read(results / file) for table, file in listed.items()}
-    return StudyMaterial(name=name, card=facts, tables=tables, figures=figures, further=further, **about)
+    return StudyMaterial(name=name, card=facts, tables=tables, figures=figures, pdfs=pdfs, further=further, **about)
 
 
 def read_benchmarks(files: Sequence[str]) -> tuple[Mapping[str, Any], ...]:

@@ -77,12 +77,19 @@ GLOSSARY = (
         "paired seed",
         "Two arms with one seed share split, start and batch order: their difference is due to the recipe.",
     ),
+    (
+        "S4-07, C4.1",
+        "Where something comes from: a numbered line, and a numbered claim, of the document behind the new recipe.",
+    ),
     ("expected, measured", "What a document hoped for, and what was found here. They never share a column."),
 )
 
 
-def page(material: Material) -> str:
-    """The whole report as HTML. Everything that comes from data or configuration is escaped."""
+def page(material: Material, with_pdfs: bool = True) -> str:
+    """The whole report as HTML. Everything that comes from data or configuration is escaped.
+
+    With `with_pdfs` every figure's PDF is part of the page, otherwise a link to its file.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -91,7 +98,7 @@ def page(material: Material) -> str:
         lstrip_blocks=True,
     )
     styles = Styles()
-    studies = [_study(study, styles) for study in material.studies]
+    studies = [_study(study, styles, with_pdfs) for study in material.studies]
     css = (TEMPLATES / "style.css").read_text() + styles.sheet()
     script = (TEMPLATES / "script.js").read_text()
     return environment.get_template("page.html.j2").render(
@@ -123,7 +130,7 @@ def _digest(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-def _study(study: StudyMaterial, styles: Styles) -> dict[str, Any]:
+def _study(study: StudyMaterial, styles: Styles, with_pdfs: bool) -> dict[str, Any]:
     """Everything that the template shows of one study."""
     return {
         "name": study.name,
@@ -135,7 +142,7 @@ def _study(study: StudyMaterial, styles: Styles) -> dict[str, Any]:
         "versions": study.versions,
         "steps": steps(study),
         "settings": settings(study),
-        "figures": figures(study, styles),
+        "figures": figures(study, styles, with_pdfs),
         "card": datacard(study),
         "chips": chips(study),
         "further": further(study),
@@ -143,8 +150,8 @@ def _study(study: StudyMaterial, styles: Styles) -> dict[str, Any]:
     }
 
 
-def figures(study: StudyMaterial, styles: Styles) -> dict[str, dict[str, Any]]:
-    """Figure name -> title, text, drawing and file, in the order of `CAPTIONS`."""
+def figures(study: StudyMaterial, styles: Styles, with_pdfs: bool = True) -> dict[str, dict[str, Any]]:
+    """Figure name -> title, text, drawing, file, PDF (as a data URL or a file), in the order of `CAPTIONS`."""
     found = {}
     for name in sorted(
         study.figures, key=lambda name: (ORDER.index(name.split("-")[0]) if name.split("-")[0] in ORDER else 99, name)
@@ -159,6 +166,9 @@ def figures(study: StudyMaterial, styles: Styles) -> dict[str, dict[str, Any]]:
             styles,
         )
         found[name] = {"title": title, "text": text, "drawing": Markup(drawing), "file": f"figures/{study.name}/{name}"}
+        pdf = study.pdfs.get(name) if with_pdfs else None
+        whole = pdf and f"data:application/pdf;base64,{base64.b64encode(pdf).decode()}"
+        found[name]["pdf"] = whole or f"{found[name]['file']}.pdf"
         found[name]["command"] = f"{study.call} --forcerun study_figures -- results/figures/{study.name}"
     return found
 

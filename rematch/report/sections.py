@@ -57,7 +57,8 @@ def comparison(study: StudyMaterial) -> Table:
         cells += [Cell(f"\u00b1{numbers.number(band)}", band), answer, line(study, "comparison", row)]
         rows.append(cells)
     caption = f"{' and '.join(versions[:2])}: means over paired seeds, difference {' minus '.join(versions[1::-1])}"
-    return tables.table(f"{study.name}-comparison", caption, columns, rows, **made(study, "comparison"))
+    origin = made(study, "comparison")
+    return tables.table(f"{study.name}-comparison", caption, columns, rows, stack=True, **origin)
 
 
 def _mean(study: StudyMaterial, metric: str, arm: str, row: Mapping[str, Any]) -> Cell:
@@ -209,5 +210,10 @@ def shares(study: StudyMaterial) -> Table:
         said = pill(word, more=numbers.text(row["note"])) if word else plain("", more=numbers.text(row["note"]))
         rows.append([*cells, figure(row["p_holm"]), said, line(study, "attribution", row)])
     return tables.table(
-        f"{study.name}-shares", "What each change brings or costs", columns, rows, **made(study, "attribution")
+        f"{study.name}-shares",
+        "What each change brings or costs",
+        columns,
+        rows,
+        stack=True,
+        **made(study, "attribution"),
     )

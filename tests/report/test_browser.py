@@ -112,21 +112,50 @@ def test_copies_what_is_shown(opened, kind, start, holds):
     assert "↕" not in copied
 
 
-def test_a_drawing_is_saved_with_its_colours(opened, tmp_path):
-    with opened.expect_download() as download:
-        opened.locator("[data-save]").first.click()
-    saved = tmp_path / "drawing.svg"
-    shutil.copy(download.value.path(), saved)
-    text = saved.read_text()
-    assert text.startswith("<svg") and "var(--" not in text and "stroke" in text
-    assert opened.complaints == []
+def saved(page, selector: str, file: Path) -> bytes:
+    """What the first click on `selector` saves."""
+    with page.expect_download() as download:
+        page.locator(selector).first.click()
+    shutil.copy(download.value.path(), file)
+    return file.read_bytes()
+
+
+def test_figures_are_saved_from_the_page_alone_in_the_colours_for_paper(browser, results, tmp_path):
+    alone = shutil.copy(results.root / "results" / "report.html", tmp_path / "mailed.html")
+    context = browser.new_context(color_scheme="dark", accept_downloads=True)
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.goto(Path(alone).as_uri())
+    text = saved(page, "[data-save]", tmp_path / "drawing.svg").decode()
+    assert text.startswith("<svg") and "var(--" not in text and "stroke: #1b2430" in text  # the ink of light pages
+    assert page.get_attribute("html", "data-theme") is None
+    pdf = saved(page, "a.button[download]", tmp_path / "drawing.pdf")
+    folder = results.root / "results" / "figures" / "antibody_affinity"
+    assert pdf in [path.read_bytes() for path in folder.glob("*.pdf")]
+    assert (
+        page.locator("a.button[download]").count() == page.locator("[data-save]").count() == len(results.study.figures)
+    )
+    assert page.complaints == []
+    context.close()
+
+
+def test_paper_shows_the_open_parts_on_few_pages(opened):
+    opened.emulate_media(media="print")
+    assert not opened.locator(".top").is_visible() and not opened.locator("#antibody_affinity-runs").is_visible()
+    assert opened.locator("#antibody_affinity-claims thead").is_visible()  # no cards on paper
+    pages = opened.pdf(prefer_css_page_size=True).count(b"/Type /Page\n")
+    assert 3 <= pages <= 20
 
 
 def test_every_link_leads_somewhere(opened, results):
     links = opened.eval_on_selector_all("a[href]", "links => [...new Set(links.map(a => a.getAttribute('href')))]")
     for link in links:
         parts = urlsplit(link)
-        assert not parts.scheme, link
+        assert parts.scheme in ("", "data"), link
+        if parts.scheme:
+            assert link.startswith("data:application/pdf;base64,")
+            continue
         if not parts.path:
             assert opened.evaluate("id => document.getElementById(id) !== null", unquote(parts.fragment)), link
         elif not parts.path.startswith("tables/"):  # made by another rule

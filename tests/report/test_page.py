@@ -169,7 +169,7 @@ def test_a_baseline_ahead_of_v2_is_said(results):
     table = results.study.tables["comparison"].copy()
     table.loc[table["after"] == "trees", "after_mean"] = 0.1
     assert (
-        "The cheap baseline trees reaches 0.100, which is ahead of v2."
+        "The cheap baseline \u201ctrees\u201d reaches 0.100, which is ahead of v2."
         in headline(results.changed(comparison=table)).caveats
     )
 

@@ -119,11 +119,14 @@
     setTimeout(() => { button.textContent = label; }, 1200);
   }));
 
-  // Drawings: saved as shown, in the present colours, from the page alone.
+  // Drawings: saved from the page alone, in the colours for paper, whatever the page shows.
   all("[data-save]").forEach((button) => button.addEventListener("click", () => {
     const drawing = button.closest("figure").querySelector("svg").cloneNode(true);
+    const shownTheme = root.getAttribute("data-theme");
+    root.setAttribute("data-theme", "light");
     const colours = getComputedStyle(root);
     const sheet = all("style").map((style) => style.textContent.match(/^\.f\d+\{.*\}$/gm) || []).flat().join("\n").replace(/var\((--[\w-]+)\)/g, (_, name) => colours.getPropertyValue(name).trim());
+    if (shownTheme) root.setAttribute("data-theme", shownTheme); else root.removeAttribute("data-theme");
     const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
     style.textContent = sheet;
     drawing.prepend(style);
@@ -134,7 +137,7 @@
     link.click();
   }));
 
-  // A link into a closed part opens it; so does printing.
+  // A link into a closed part opens it. Paper shows the parts that are open.
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
@@ -144,7 +147,4 @@
   };
   addEventListener("hashchange", reveal);
   reveal();
-  let closed = [];
-  addEventListener("beforeprint", () => { closed = all("details:not([open])"); closed.forEach((part) => { part.open = true; }); });
-  addEventListener("afterprint", () => closed.forEach((part) => { part.open = false; }));
 })();
