@@ -69,12 +69,13 @@ def propagate(graph: Graph, x: Tensor) -> Tensor:
     return _Sparse.apply(x, graph)
 
 
-def pair_dots(pairs: np.ndarray, h: Tensor) -> Tensor:
-    """The dot products (p,) of the rows of h (n, d) named by pairs (p, 2)."""
+def pair_dots(pairs: np.ndarray, h: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The dot products (p,) of the rows of h (n, d) named by pairs (p, 2), each column counted `weight` (d,) times."""
     if h.device.type == "cpu" and h.dtype == torch.float32:
-        return _PairDots.apply(h, pairs)
+        return _PairDots.apply(h, weight, pairs)
     ends = torch.from_numpy(np.ascontiguousarray(pairs, dtype=np.int64)).to(h.device)
-    return (h[ends[:, 0]] * h[ends[:, 1]]).sum(1)
+    right = h[ends[:, 1]] if weight is None else weight * h[ends[:, 1]]
+    return (h[ends[:, 0]] * right).sum(1)
 
 
 class _Propagate(torch.autograd.Function):
@@ -117,18 +118,22 @@ class _Sparse(torch.autograd.Function):
 
 class _PairDots(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, h, pairs):
+    def forward(ctx, h, weight, pairs):
         rows = kernels.pair_rows(pairs, h.shape[0])
-        h = h.contiguous()
-        ctx.save_for_backward(h)
+        h = h.detach().contiguous()
+        ctx.save_for_backward(h, weight)
         ctx.rows = rows
         out = torch.empty(len(pairs))
-        kernels.pair_dots(*rows, h.detach().numpy(), out.numpy())
+        right = h if weight is None else h * weight.detach()
+        kernels.pair_dots(*rows, h.numpy(), right.numpy(), out.numpy())
         return out
 
     @staticmethod
     def backward(ctx, gradient):
-        (h,) = ctx.saved_tensors
+        h, weight = ctx.saved_tensors
         out = torch.empty_like(h)
-        kernels.pair_dots_backward(*ctx.rows, gradient.contiguous().numpy(), h.detach().numpy(), out.numpy())
-        return out, None
+        kernels.pair_dots_backward(*ctx.rows, gradient.contiguous().numpy(), h.numpy(), out.numpy())
+        if weight is None:
+            return out, None, None
+        # Every pair stands in the rows of both of its ends, so the sum over rows counts it twice.
+        return out * weight, 0.5 * (out * h).sum(0), None

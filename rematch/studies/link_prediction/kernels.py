@@ -1,19 +1,19 @@
 """Compiled loops for graphs on the CPU: neighbour sums, dot products of node pairs, common-neighbour scores.
 
-All of them are serial and visit rows in a fixed order, so equal inputs give equal bits. Sums over neighbours run
-over 64
-columns at a time: 4,267 nodes x 64 columns x 4 bytes = 1.1 MB stays in the second-level cache, where all 256 columns
-would not.
+All of them are serial and visit rows in a fixed order, so equal inputs give equal bits. Sums over neighbours run over
+64 columns at a time: 4,267 nodes x 64 columns x 4 bytes = 1.1 MB stays in the second-level cache, where all 256
+columns would not.
 """
 
 import numba
 import numpy as np
 
 _SUM = dict(cache=True, nogil=True, fastmath={"contract"})
-_DOT = dict(
-    cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}
-)  # a dot product vectorises only if reordered
+# A dot product vectorises only if its terms may be reordered. Allowed where a loop only reads: one that writes as well
+# keeps a scalar twin for arrays that lie close together, which would round differently from address to address.
+_DOT = dict(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 BLOCK = 64
+_WIDTH = 64  # lanes; a product of 64 factors in (1, 2] stays below 2^64, far from the largest float32
 
 
 @numba.njit(**_SUM)
@@ -86,14 +86,14 @@ def pair_rows(pairs, n):
 
 
 @numba.njit(**_DOT)
-def pair_dots(indptr, other, slot, h, out):
-    """Fills `out` (p,) with the dot products of the pairs' rows of h (n, d)."""
+def pair_dots(indptr, other, slot, h, right, out):
+    """Fills `out` (p,) with the dot products of a row of h (n, d) and one of `right` (n, d) for every pair."""
     d = h.shape[1]
     for i in range(h.shape[0]):
         row = h[i]
         for k in range(indptr[i], indptr[i + 1]):
             if slot[k] >= 0:
-                column = h[other[k]]
+                column = right[other[k]]
                 total = np.float32(0.0)
                 for c in range(d):
                     total += row[c] * column[c]
@@ -177,28 +177,26 @@ def are_edges(indptr, indices, pairs):
     return out
 
 
-_WIDTH = 64  # a product of 64 factors in (1, 2] stays below 2^64, far from the largest float32
-
-
-@numba.njit(**_DOT)
+@numba.njit(**_SUM)
 def upper_slopes(scores, weight):
     """Turns scores s (r, c) right of the diagonal into weight * sigmoid(s), the rest into 0; weight * sum
     softplus(s), float64.
 
     exp(-|s|) by range reduction and the Cephes polynomial (error below 2e-7), all in arithmetic that vectorises:
-    library calls
-    of exp and log1p for every pair would cost eight times as much. One logarithm serves 64 pairs: sum log(1 + e) =
-    log prod.
+    library calls of exp and log1p for every pair would cost eight times as much. One logarithm serves 64 pairs:
+    sum log(1 + e) = log prod. Sums and products run in 64 lanes, so that they vectorise in the order written.
     """
     f, one = np.float32, np.float32(1.0)
     rows, columns = scores.shape
     exponent = np.empty(_WIDTH, np.int32)
     power = exponent.view(np.float32)  # the bits of 2^-n written as whole numbers
-    tail = np.empty(_WIDTH, np.float32)
+    tail, total, product = np.empty(_WIDTH, np.float32), np.empty(_WIDTH, np.float32), np.empty(_WIDTH, np.float32)
     loss = 0.0
     for i in range(rows):
         row = scores[i]
         row[: i + 1] = 0.0
+        total[:], product[:] = 0.0, 1.0
+        done = 0
         for start in range(i + 1, columns, _WIDTH):
             width = min(_WIDTH, columns - start)
             for c in range(width):
@@ -210,14 +208,18 @@ def upper_slopes(scores, weight):
                 p = (p * r + f(8.3334519073e-3)) * r + f(4.1665795894e-2)
                 p = (p * r + f(1.6666665459e-1)) * r + f(5.0000001201e-1)
                 tail[c] = p * r * r + r + one
-            product, total = one, f(0.0)
             for c in range(width):
                 s, e = row[start + c], tail[c] * power[c]
-                total += max(s, f(0.0))
-                product *= one + e
+                total[c] += max(s, f(0.0))
+                product[c] *= one + e
                 q = one / (one + e)
                 row[start + c] = weight * (q if s >= 0 else e * q)
-            loss += total + np.log(np.float64(product))
+            done += 1
+            if done == _WIDTH or start + _WIDTH >= columns:
+                for c in range(_WIDTH):
+                    loss += np.float64(total[c]) + np.log(np.float64(product[c]))
+                total[:], product[:] = 0.0, 1.0
+                done = 0
     return loss * weight
 
 
@@ -235,19 +237,29 @@ def edge_scores(indptr, indices, start, scores):
 
 
 @numba.njit(cache=True, nogil=True)
-def edge_slopes(indptr, indices, start, positive, slopes, weight, negative_weight):
-    """Overwrites the slopes (r, n - start) at edges, treated as negatives so far, by those of positives.
-
-    positive (k,) as `edge_scores` found it. Returns what the exchange adds to the loss, float64.
-    """
-    change, k = 0.0, 0
+def without_edges(indptr, indices, start, scores, slopes, weight):
+    """Sets the slopes (r, n - start) at edges to 0; returns weight times the sum of softplus at their scores (k,)."""
+    lost, k = 0.0, 0
     for i in range(slopes.shape[0]):
         for at in range(indptr[start + i], indptr[start + i + 1]):
             if indices[at] > start + i:
-                s = np.float64(positive[k])
+                s = np.float64(scores[k])
+                lost += np.log1p(np.exp(-abs(s))) + max(s, 0.0)
+                slopes[i, indices[at] - start] = 0.0
+                k += 1
+    return weight * lost
+
+
+@numba.njit(cache=True, nogil=True)
+def positive_slopes(indptr, indices, start, scores, slopes, weight):
+    """Sets the slopes (r, n - start) at edges to -weight sigmoid(-s); returns weight times the sum of softplus(-s)."""
+    lost, k = 0.0, 0
+    for i in range(slopes.shape[0]):
+        for at in range(indptr[start + i], indptr[start + i + 1]):
+            if indices[at] > start + i:
+                s = np.float64(scores[k])
                 e = np.exp(-abs(s))
-                lost = np.log1p(e) + max(-s, 0.0)  # softplus(-s); softplus(s) is this plus s
-                change += weight * lost - negative_weight * (lost + s)
+                lost += np.log1p(e) + max(-s, 0.0)
                 slopes[i, indices[at] - start] = -weight * (e if s >= 0 else 1.0) / (1 + e)
                 k += 1
-    return change
+    return weight * lost

@@ -59,6 +59,7 @@ class LinkPredictor(nn.Module):
         self.norms = nn.ModuleList(NORMS[settings.norm](width) for _ in range(settings.layers))
         self.activation = ACTIVATIONS[settings.activation]
         self.bias = nn.Parameter(torch.zeros(()))
+        self.columns = nn.Parameter(torch.ones(width)) if settings.decoder == "signed" else None
         if settings.decoder == "mlp":
             self.mlp = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1))
 
@@ -81,11 +82,26 @@ class LinkPredictor(nn.Module):
 
     def decode(self, h: Tensor, pairs: np.ndarray) -> Tensor:
         """The scores (p,) of pairs (p, 2) given the nodes' vectors (n, hidden)."""
-        if self.settings.decoder == "dot":
-            return pair_dots(pairs, h) + self.bias
+        if self.settings.decoder != "mlp":
+            return pair_dots(pairs, h, self.columns) + self.bias
         ends = torch.from_numpy(pairs.astype(np.int64)).to(h.device)
         product = dropout(h[ends[:, 0]] * h[ends[:, 1]], self.settings.dropout, self.training)
         return self.mlp(product).squeeze(1) + self.bias
 
+    @torch.no_grad()
+    def start_from(self, values: Tensor, vectors: Tensor) -> None:
+        """Sets the weights so that pairs are scored by `vectors` diag(`values`) `vectors`^T, (n, hidden) and (hidden,).
 
-INITIALISATIONS = {"xavier": nn.init.xavier_uniform_, "orthogonal": nn.init.orthogonal_}
+        The convolutions start at 0 and add to that what they learn.
+        """
+        self.embedding.copy_(vectors * values.abs().sqrt())
+        self.columns.copy_(values.sign())
+        for layer in self.layers:
+            layer.weight.zero_(), layer.bias.zero_()
+
+
+INITIALISATIONS = {
+    "xavier": nn.init.xavier_uniform_,
+    "orthogonal": nn.init.orthogonal_,
+    "spectral": nn.init.zeros_,  # until `start_from`
+}

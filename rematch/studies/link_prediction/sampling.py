@@ -37,15 +37,24 @@ class Sampler:
 
     def propagated(self, epoch: int, batch: int) -> Graph:
         """The graph that this update propagates over: without dropped edges, without its targets if so set."""
+        keep = self._kept(epoch, batch)
+        return self.graph if keep is None else self.graph.keeping(keep)
+
+    def predicted(self, epoch: int, batch: int) -> Graph:
+        """The positives among all pairs: every edge, or with `mask_targets` those that are not propagated over."""
+        return self.graph.keeping(~self._kept(epoch, batch)) if self.settings.mask_targets else self.graph
+
+    def _kept(self, epoch: int, batch: int) -> np.ndarray | None:
+        """Per edge whether this update propagates over it, (m,) bool; None for all of them."""
         settings = self.settings
         if not settings.edge_dropout and not settings.mask_targets:
-            return self.graph
+            return None
         keep = np.ones(len(self.edges), bool)
         if settings.edge_dropout:
             keep = numpy_generator(self.seed, "edge dropout", epoch, batch).random(len(keep)) >= settings.edge_dropout
-        if settings.mask_targets:
+        if settings.mask_targets and settings.pairs == "sampled":
             keep[self.targets(epoch, batch)] = False
-        return self.graph.keeping(keep)
+        return keep
 
     def negatives(self, epoch: int, batch: int, count: int, score: Callable[[np.ndarray], Tensor]) -> np.ndarray:
         """`count` non-edges (count, 2), uniform but for the share of hard ones: the highest-scoring of many

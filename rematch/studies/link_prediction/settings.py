@@ -31,16 +31,23 @@ class Settings:
     skip: Literal["after-first", "every-layer", "input"] = setting(
         "a layer adds its own input, from the second layer on or everywhere; `input` adds the embeddings at every layer"
     )
-    initialisation: Literal["xavier", "orthogonal"] = setting("of the node embeddings")
-    decoder: Literal["dot", "mlp"] = setting(
-        "pair score: dot product, or a two-layer network of the elementwise product"
+    initialisation: Literal["xavier", "orthogonal", "spectral"] = setting(
+        "of the node embeddings; `spectral`: the leading eigenvectors of the training edges, convolutions starting at 0"
     )
-    loss: Literal["cross-entropy", "squared-hinge"] = setting("of positive and negative scores")
+    decoder: Literal["dot", "signed", "mlp"] = setting(
+        "pair score: dot product, one with a learned weight of either sign per column, "
+        "or a two-layer network of the elementwise product"
+    )
+    loss: Literal["cross-entropy", "squared-hinge", "squared"] = setting(
+        "of positive and negative scores; `squared`: the distance to 1 and to 0"
+    )
     pairs: Literal["sampled", "all"] = setting(
         "negatives drawn anew for every update, or every pair of the graph, exactly"
     )
     negative_weight: float = setting("weight of the negatives' mean in the loss", above=0)
-    mask_targets: bool = setting("an update does not propagate over the edges it is trained to predict")
+    mask_targets: bool = setting(
+        "an update does not propagate over the edges it is trained to predict, with pairs: all the dropped ones"
+    )
     diversity: float = setting("weight of the mean absolute cosine between embeddings in the loss", at_least=0)
     hard_negatives: float = setting(
         "share of negatives taken from the highest-scoring candidates", at_least=0, at_most=1
@@ -64,11 +71,21 @@ class Settings:
     )
 
     def __post_init__(self):
-        if self.pairs == "all" and (self.decoder, self.loss) != ("dot", "cross-entropy"):
+        if self.pairs == "all" and (self.decoder == "mlp" or self.loss == "squared-hinge"):
             raise ValueError(
-                f"pairs: all needs decoder: dot and loss: cross-entropy, found {self.decoder} and {self.loss}"
+                "pairs: all needs decoder: dot or signed and loss: cross-entropy or squared, "
+                f"found {self.decoder} and {self.loss}"
             )
-        if self.pairs == "all" and (self.hard_negatives or self.mask_targets):
-            raise ValueError("pairs: all takes every pair, so hard_negatives must be 0 and mask_targets false")
+        if self.pairs == "all" and self.hard_negatives:
+            raise ValueError(f"pairs: all takes every pair, so hard_negatives must be 0, found {self.hard_negatives}")
+        if self.pairs == "all" and self.mask_targets and not self.edge_dropout:
+            raise ValueError("pairs: all with mask_targets predicts the dropped edges, so edge_dropout must be above 0")
+        spectral = (self.decoder, self.skip, self.norm, self.residual > 0, self.structural_features)
+        if self.initialisation == "spectral" and spectral != ("signed", "input", "none", True, False):
+            raise ValueError(
+                "initialisation: spectral needs decoder: signed, skip: input, residual above 0, norm: none and "
+                f"structural_features: false, found {self.decoder}, {self.skip}, {self.residual}, {self.norm} and "
+                f"{str(self.structural_features).lower()}"
+            )
         if self.model != "gcn" and self.epochs > 1:
             raise ValueError(f"model: {self.model} has nothing to learn, expected epochs: 1 or 0, found {self.epochs}")

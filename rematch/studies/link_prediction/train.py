@@ -20,6 +20,7 @@ from rematch.studies.link_prediction.metrics import hits_at
 from rematch.studies.link_prediction.model import Layer, LinkPredictor
 from rematch.studies.link_prediction.sampling import Sampler
 from rematch.studies.link_prediction.settings import Settings
+from rematch.studies.link_prediction.spectral import spectrum
 from rematch.torch_learner import TorchLearner
 
 CRITERION = Criterion("hits_at_20", "higher")
@@ -33,7 +34,10 @@ def learner(
     graph = Graph.from_edges(data["edges"], int(data["num_nodes"][0]))
     if settings.model in HEURISTICS:
         return Fixed(settings, data, graph)
-    model = build(settings, data, seed).to(device)
+    model = build(settings, data, seed)
+    if settings.initialisation == "spectral":
+        model.start_from(*spectrum(graph, settings.hidden))
+    model.to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -74,7 +78,8 @@ class Task:
         positive = sampler.positives(epoch, batch)
         h = model.encode(sampler.propagated(epoch, batch), self.features)
         if settings.pairs == "all":
-            fit = losses.all_pairs(h, model.bias, self.graph, settings.negative_weight)
+            pairs = losses.Pairs(self.graph, sampler.predicted(epoch, batch), settings.negative_weight, settings.loss)
+            fit = losses.all_pairs(h, model.bias, pairs, model.columns)
         else:
             negative = sampler.negatives(epoch, batch, len(positive), lambda pairs: model.decode(h.detach(), pairs))
             scores = model.decode(h, np.concatenate([positive, negative]))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rematch.studies.link_prediction import structure
+from rematch.studies.link_prediction import kernels, structure
 from rematch.studies.link_prediction.graph import Graph, pair_dots, propagate
 from tests.studies.link_prediction.small_graphs import SQUARE_WITH_TAIL, dense, random_graph
 
@@ -74,6 +74,62 @@ def test_dot_products_of_any_pairs_repeated_or_looped(pairs, seed):
         torch.autograd.grad((expected * weight).sum(), h, allow_unused=True) if len(pairs) else (torch.zeros_like(h),)
     )
     torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_weighted_dot_products_and_their_gradients_are_those_of_plain_torch():
+    pairs = np.random.default_rng(0).integers(0, 70, (300, 2)).astype(np.int32)
+    draw = torch.Generator().manual_seed(0)
+    h, weight = (torch.randn(*shape, generator=draw, requires_grad=True) for shape in ((70, 9), (9,)))
+    h64, weight64 = (x.detach().double().requires_grad_() for x in (h, weight))
+    mine, theirs = pair_dots(pairs, h, weight), pair_dots(pairs, h64, weight64)
+    torch.testing.assert_close(mine.double(), theirs, rtol=1e-5, atol=1e-5)
+    gradients = torch.autograd.grad(mine.square().sum(), (h, weight))
+    for found, expected in zip(gradients, torch.autograd.grad(theirs.square().sum(), (h64, weight64)), strict=True):
+        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def at(array, address, buffer):
+    """A copy of the array in `buffer`, starting at byte `address`."""
+    view = buffer[address : address + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def pair_dots_at(width, first, second):
+    """The bytes of 200 dot products and their gradient, `second` bytes between one array and the next."""
+    draw, buffer = np.random.default_rng(0), np.zeros(1 << 17, np.uint8)
+    rows = kernels.pair_rows(draw.integers(0, 40, (200, 2)).astype(np.int32), 40)
+    values = draw.normal(size=(40, width)).astype(np.float32)
+    gap = values.nbytes + second
+    h, right, gradient = at(values, first, buffer), at(values, first + gap, buffer), at(values, first + 2 * gap, buffer)
+    out = at(np.zeros(200, np.float32), first + 3 * gap, buffer)
+    kernels.pair_dots(*rows, h, right, out)
+    kernels.pair_dots_backward(*rows, out, h, gradient)
+    return out.tobytes() + gradient.tobytes()
+
+
+def neighbour_sum_at(width, first, second):
+    draw, buffer = np.random.default_rng(0), np.zeros(1 << 17, np.uint8)
+    graph = Graph.from_edges(random_graph(1), 70)
+    values = draw.normal(size=(70, width)).astype(np.float32)
+    x, out = at(values, first, buffer), at(values, first + values.nbytes + second, buffer)
+    kernels.neighbour_sum(graph.indptr, graph.indices, x, graph.scale, out)
+    return out.tobytes()
+
+
+def upper_slopes_at(width, first, second):
+    draw, buffer = np.random.default_rng(0), np.zeros(1 << 17, np.uint8)
+    scores = at((3 * draw.normal(size=(10, width))).astype(np.float32), first + second, buffer)
+    return np.float64(kernels.upper_slopes(scores, np.float32(0.7))).tobytes() + scores.tobytes()
+
+
+@pytest.mark.parametrize("loop", [pair_dots_at, neighbour_sum_at, upper_slopes_at])
+@pytest.mark.parametrize("width", [5, 16, 67, 130])
+def test_equal_inputs_give_equal_bytes_wherever_the_arrays_lie(loop, width):
+    expected = loop(width, 0, 0)
+    for first in (*range(0, 68, 4), 128, 252, 256, 4092, 4096):
+        for second in (0, 4, 8, 12, 32, 60, 64, 252, 256, 4096):
+            assert loop(width, first, second) == expected, (first, second)
 
 
 def test_kept_edges_make_the_graph_of_those_edges():

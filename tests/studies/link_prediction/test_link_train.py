@@ -15,7 +15,9 @@ from rematch.studies.link_prediction.graph import Graph
 from rematch.studies.link_prediction.model import GraphNorm, LinkPredictor
 from rematch.studies.link_prediction.sampling import Sampler
 from rematch.studies.link_prediction.settings import Settings
+from rematch.studies.link_prediction.spectral import spectrum
 from rematch.studies.link_prediction.train import learner
+from tests.studies.link_prediction.small_graphs import SQUARE_WITH_TAIL, dense
 
 CPU = torch.device("cpu")
 BASE = Settings(
@@ -49,6 +51,12 @@ def scores(settings, prepared, weights):
     return {(row.split, row.name_): row.value for row in table.rename(columns={"name": "name_"}).itertuples()}
 
 
+SPECTRAL = {
+    "initialisation": "spectral", "decoder": "signed", "skip": "input", "residual": 1.0, "norm": "none", "hidden": 8,
+    "structural_features": False, "loss": "squared", "pairs": "all", "hard_negatives": 0.0, "mask_targets": True,
+    "edge_dropout": 0.5, "negative_weight": 4.0, "diversity": 0.0,
+}  # fmt: skip
+
 CHOICES = [
     {},
     {"norm": "batch", "schedule": "cosine", "decoder": "mlp"},
@@ -61,10 +69,12 @@ CHOICES = [
         "structural_features": False,
     },
     {"pairs": "all", "hard_negatives": 0.0, "average": 0.9, "schedule": "constant"},
+    {"decoder": "signed"},
+    SPECTRAL,
 ]
 
 
-@pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes) or "base")
+@pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(list(changes)[:5]) or "base")
 def test_same_seed_same_bits_other_seed_other_bits(prepared, changes):
     settings = variant(epochs=2, **changes)
     one, again, other = (trained(settings, prepared, seed).final for seed in (0, 0, 1))
@@ -72,7 +82,7 @@ def test_same_seed_same_bits_other_seed_other_bits(prepared, changes):
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(changes) or "base")
+@pytest.mark.parametrize("changes", CHOICES, ids=lambda changes: "-".join(list(changes)[:5]) or "base")
 @pytest.mark.parametrize("cut", [1, 3, 5])
 def test_resumed_anywhere_as_if_never_interrupted(prepared, changes, cut):
     settings = variant(epochs=4, **changes)
@@ -240,7 +250,19 @@ def test_skip_input_reaches_the_last_layer():
     ("changes", "message"),
     [
         ({"pairs": "all"}, "pairs: all takes every pair, so hard_negatives must be 0"),
-        ({"pairs": "all", "decoder": "mlp"}, "pairs: all needs decoder: dot and loss: cross-entropy, found mlp"),
+        (
+            {"pairs": "all", "decoder": "mlp"},
+            "pairs: all needs decoder: dot or signed and loss: cross-entropy or squared, found mlp and cross-entropy",
+        ),
+        (
+            SPECTRAL | {"edge_dropout": 0.0},
+            "pairs: all with mask_targets predicts the dropped edges, so edge_dropout must be above 0",
+        ),
+        (
+            SPECTRAL | {"decoder": "dot"},
+            "initialisation: spectral needs decoder: signed, skip: input, residual above 0, norm: none and "
+            "structural_features: false, found dot, input, 1.0, none and false",
+        ),
         ({"model": "degree-product"}, "model: degree-product has nothing to learn, expected epochs: 1 or 0, found 6"),
     ],
 )
@@ -248,6 +270,39 @@ def test_settings_that_make_no_sense(changes, message):
     values = dataclasses.asdict(BASE) | changes
     with pytest.raises(ValueError, match=f"here: {message}"):
         resolve(Settings, values, "here")
+
+
+def test_a_spectral_start_scores_like_the_closest_matrix_of_that_rank(prepared):
+    settings = variant(**SPECTRAL, epochs=0)
+    edges, weights = prepared.train["edges"], trained(settings, prepared).best
+    values, vectors = np.linalg.eigh(dense(edges, 90))
+    chosen = np.argsort(-np.abs(values))[:8]
+    expected = (vectors[:, chosen] * values[chosen]) @ vectors[:, chosen].T
+    assert (values[chosen] < 0).any()  # or a dot product would do
+    model = LinkPredictor(settings, 90)
+    model.load_state_dict(weights)
+    model.eval()
+    pairs = prepared.train["valid_pos"]
+    with torch.no_grad():
+        found = model.decode(model.encode(Graph.from_edges(edges, 90), None), pairs)
+    np.testing.assert_allclose(found, expected[pairs[:, 0], pairs[:, 1]], atol=1e-5)
+
+
+def test_more_columns_than_nodes_are_padded():
+    values, vectors = spectrum(Graph.from_edges(SQUARE_WITH_TAIL, 6), 8)
+    assert values.shape == (8,) and vectors.shape == (6, 8) and (values[5:] == 0).all()
+    kept = (vectors[:, :5] * values[:5]) @ vectors[:, :5].T
+    full = np.linalg.eigvalsh(dense(SQUARE_WITH_TAIL, 6))
+    assert np.abs(kept - dense(SQUARE_WITH_TAIL, 6)).max() <= np.abs(full).min() + 1e-5
+
+
+def test_masked_targets_among_all_pairs_are_the_dropped_edges(prepared):
+    edges = prepared.train["edges"]
+    sampler = Sampler(variant(**SPECTRAL), edges, Graph.from_edges(edges, 90), 0)
+    kept, positives = sampler.propagated(0, 1), sampler.predicted(0, 1)
+    assert len(kept.indices) + len(positives.indices) == 2 * len(edges)
+    assert kept.has(edges).sum() + positives.has(edges).sum() == len(edges)
+    assert not (kept.has(edges) & positives.has(edges)).any()
 
 
 def test_too_narrow_for_the_features():
