@@ -13,7 +13,7 @@ from rematch.attribution import attribution
 from rematch.comparison import comparison, sample_comparison
 from rematch.convergence import budgets, curves
 from rematch.evidence import Evidence
-from rematch.lint_claims import lint
+from rematch.lint_claims import Finding, lint
 from rematch.run_metrics import RUN_METRICS
 from rematch.verdicts import ledger, tier_table
 
@@ -67,7 +67,7 @@ def write_claims(
     evidence = Evidence(study, _scores(scores), arms, {**RUN_METRICS, **text["metrics"]}, found)
     write_text(outputs[0], ledger(study, text, evidence).to_csv(index=False))
     write_text(outputs[1], tier_table(study, text, evidence).to_csv(index=False))
-    write_text(outputs[2], pd.DataFrame(lint(text, study)).to_csv(index=False))
+    write_text(outputs[2], pd.DataFrame(lint(text, study), columns=Finding._fields).to_csv(index=False))
 
 
 def write_attribution(

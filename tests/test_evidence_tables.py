@@ -101,6 +101,13 @@ def test_a_claim_gets_its_verdict(folder):
     assert all(path.exists() for path in outputs)
 
 
+def test_a_study_without_claims_and_facts_leaves_tables_that_can_be_joined(folder, tmp_path):
+    outputs = [str(folder / f"{name}.csv") for name in ("claims", "tiers", "lint")]
+    write_claims("toy", {"metrics": METRICS}, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    join_tables(outputs, [str(tmp_path / f"all/{name}.csv") for name in ("claims", "tiers", "lint")])
+    assert (tmp_path / "all/lint.csv").read_text() == "study,check,source,result,finding\n"
+
+
 def test_tables_of_studies_stand_one_under_the_other(tmp_path):
     for study in ("a", "b"):
         (tmp_path / study).mkdir()
