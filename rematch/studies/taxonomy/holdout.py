@@ -53,7 +53,8 @@ def pair_classification(
     average precision, and F1 at the threshold that is best on the validation pairs.
 
     The model's score of u below v is -(1 + alpha (|v| - |u|)) d(u, v) (Nickel and Kiela 2017). Baselines: `_closure`,
-    whether v is reached from u along the direct edges, all of which are in training; `_depth`, how near v is to a root.
+    whether v is reached from u along the direct edges, all of which are in training; `_depth`, how near v is to a root;
+    `_size`, how many descendants v has.
     """
     valid, valid_truth = _labelled(train, "split_valid")
     pairs, truth = _labelled(test, "split_test")
@@ -64,10 +65,12 @@ def pair_classification(
         return -(1 + alpha * (norm[v] - norm[u])) * distances(table, u, v, hyperbolic)
 
     alpha = max(RADIAL_BONUS, key=lambda a: roc_auc_score(valid_truth, score(valid, a)))
+    sizes = np.bincount(train["ancestors"], minlength=len(norm)).astype(np.float64)
     baselines = {
         "": lambda where: score(where, alpha),
         "_closure": lambda where: _reached(where, train).astype(np.float64),
         "_depth": lambda where: -train["depth"][where[:, 1]].astype(np.float64),
+        "_size": lambda where: sizes[where[:, 1]],
     }
     scores = [Score("heldout_alpha", alpha, len(valid))]
     for name, function in baselines.items():

@@ -152,6 +152,7 @@ def test_on_a_closed_split_the_known_edges_win(tmp_path):
     scores = {s.name: s.value for s in pair_classification(_table(200), train, test, True)}
     assert scores["heldout_auc_closure"] == scores["heldout_f1_closure"] == scores["heldout_ap_closure"] == 1.0
     assert scores["heldout_auc"] < 0.9 and 0 <= scores["heldout_f1"] <= 1
+    assert 0.5 < scores["heldout_auc_size"] < 1  # a large subtree holds more of the true pairs, and that is all it says
 
 
 def test_anchors_of_validation_and_test_are_apart(tmp_path):

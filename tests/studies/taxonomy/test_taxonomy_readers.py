@@ -121,6 +121,43 @@ def test_what_is_wrong_is_named(tmp_path, nodes, names, message):
     assert "\n" not in str(caught.value)
 
 
+GTDB = "G1\td__B;p__X;c__C;o__O;f__F;g__G;s__S\n"
+TRUNCATED = bz2.compress(b"<phyloxml><clade><clade/></clade></phyloxml>" * 2000)[:60]
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "content", "message"),
+    [
+        ("node-table", "nodes.tsv", "node_id\tparent_id\tname\n0\t-1\ta\n1\t9\tb\n", "1 parent ids are not nodes: 9"),
+        ("node-table", "nodes.tsv", "node_id\tparent_id\tname\n0\t-1\ta\n0\t-1\tb\n", "every node_id once, found 0"),
+        ("node-table", "nodes.tsv", "node_id\tparent_id\tname\n0\t-1\n", "nodes.tsv:2: expected 3 columns, found 2"),
+        ("node-table", "nodes.tsv", "key\tname\n0\ta\n", "expected columns node_id, parent_id, name, found key, name"),
+        ("node-table", "nodes.tsv", "node_id\tparent_id\tname\n", "nodes.tsv: expected nodes, found none"),
+        ("node-table", "nodes.tsv", "node_id\tparent_id\tname\n0\t-1\ta\n", "expected at least two nodes, found 1"),
+        ("edge-list", "edges.csv", "child,parent\n", "expected at least two nodes, found 0"),
+        ("edge-list", "edges.csv", "child,parent\na,a\nb,b\n", "found none between 2 nodes (depth 0 only)"),
+        ("gtdb", "x_taxonomy.tsv", GTDB + GTDB.replace("p__X", "p__Y"), "c__C has two parents, p__X and p__Y"),
+        ("gtdb", "x_taxonomy.tsv", "G1\tBacteria;p__X\n", "expected taxa such as g__Name, found 'Bacteria'"),
+        ("gtdb", "other.txt", "", "expected a file *_taxonomy*.tsv, found none"),
+        ("closure-list", "x_closure.csv", "id1,id2\na,b\nb,a\n", "expected no cycle, found"),
+        ("phyloxml", "ncbi_taxonomy_metazoa.xml.bz2", TRUNCATED, "expected whole phyloXML, found a broken file"),
+        ("cones-rooted", "vocab.tsv", "0\tone\n", "expected one file train_0percent.tsv, found 0"),
+    ],
+)
+def test_every_reader_names_what_it_cannot_read(tmp_path, reader, name, content, message):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        _prepare(tmp_path, reader)
+    assert "\n" not in str(caught.value)
+
+
+def test_ids_outside_the_vocabulary_are_listed(tmp_path):
+    (tmp_path / "vocab.tsv").write_text("0\troot\n1\ta\n")
+    (tmp_path / "train_0percent.tsv").write_text("0\t1\n7\t1\n")
+    with pytest.raises(ValueError, match=r"train_0percent.tsv: 1 ids are not in the vocabulary: 7"):
+        _prepare(tmp_path, "cones-rooted")
+
+
 def test_a_cycle_is_listed_by_name(tmp_path):
     write_edges(tmp_path, [("a", "root"), ("b", "c"), ("c", "d"), ("d", "b"), ("e", "b")])
     with pytest.raises(ValueError, match="expected no cycle, found") as caught:

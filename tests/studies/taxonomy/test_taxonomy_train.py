@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_hierarchies import prepared, random_tree, settings
 
 from rematch.engine import fit
@@ -147,6 +148,25 @@ def test_the_step_burns_in_and_falls(tree):
 def test_settings_that_make_no_sense(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
+
+
+def test_checkpoints_of_every_epoch_are_five_with_the_best_by_validation_and_the_final_one(tree, tmp_path):
+    model = learner(settings(epochs=9, learning_rate=0.5), tree.train, 3, CPU)
+    seen = []
+    validate = model.validate
+    model.validate = lambda epoch: seen.append(sorted(p.name for p in tmp_path.iterdir())) or validate(epoch)
+    result = fit(model, seed=3, epochs=9, folder=tmp_path, save_every_steps=model.steps_per_epoch)
+    states = [sum(name.startswith("state-") for name in names) for names in seen]
+    assert states == [1, 2, 3, 4, 5, 5, 5, 5, 5]  # one per epoch; from the sixth on the oldest goes
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("state-")) == [
+        "best.safetensors",
+        "final.safetensors",
+    ]
+    assert len(list(tmp_path.iterdir())) == 7
+    values = [row.value for row in result.history if row.name == "validation_map"]
+    assert result.best_epoch == int(np.argmax(values)) and result.best_value == max(values)
+    for name, weights in (("best", result.best), ("final", result.final)):
+        assert torch.equal(load_file(tmp_path / f"{name}.safetensors")["embedding"], weights["embedding"])
 
 
 def test_prepared_data_do_not_depend_on_the_seed():
