@@ -27,6 +27,7 @@ include: "rules/report.smk"
 
 resource_scopes:
     gpu="local",  # counted within a machine or a queue entry, not over a cluster
+    in_turn="local",
 
 
 wildcard_constraints:

@@ -35,6 +35,10 @@ def clean_states():
             shutil.rmtree(f"state/{path}", ignore_errors=True)
 
 
+if workflow.resource_settings.nodes is not None and not workflow.remote_exec:
+    # What shares a queue entry follows one another: its time is their sum, its memory and cores are those of the largest.
+    workflow.register_resource("in_turn", 1)
+
 DEVICES = {run.device for run in EXPERIMENT.runs()}
 try:
     check_partitions(

@@ -27,6 +27,7 @@ for SEEDS, NAME in seed_lists().items():
         conda:
             "../envs/cpu.yaml"
         resources:
+            in_turn=1,
             show_failures=keeps_going,
         params:
             package=package,

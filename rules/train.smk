@@ -21,6 +21,7 @@ rule train:
     threads: threads_of
     resources:
         gpu=gpus,
+        in_turn=1,  # limited to 1 within a queue entry of a cluster, see cluster.smk
         max_seconds=math.ceil(EXPERIMENT.max_seconds or 0),
         save_milliseconds=math.ceil(1000 * (EXPERIMENT.save_seconds or 0)),
         keep_states=int(EXPERIMENT.states == "keep"),

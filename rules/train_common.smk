@@ -41,9 +41,15 @@ def gpus(wildcards):
 
 
 def keeps_going(wildcards, attempt):
-    """1 in the last attempt under --keep-going: a run that fails then leaves its reason, so that the report can show it."""
+    """1 in the last attempt under --keep-going: a run that fails then leaves its reason, so that the report can show it.
+
+    In a queue entry of a cluster, which is not told of --keep-going and retries, 1 always: what is killed is retried.
+    """
     settings = workflow.execution_settings  # not there yet while the files are parsed
-    return int(bool(settings and settings.keep_going and attempt > settings.retries))
+    if not settings:
+        return 0
+    last = settings.keep_going and attempt > settings.retries
+    return int(last or workflow.remote_exec)
 
 
 def seed_lists():
