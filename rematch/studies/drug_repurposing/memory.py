@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from rematch.studies.drug_repurposing.metapaths import kinds
+from rematch.studies.drug_repurposing.questions import PARTS
 from rematch.studies.drug_repurposing.settings import Settings
 
 BASE_MB = 450.0  # torch, numba and the prepared graph, before the first step
@@ -28,7 +30,22 @@ def predicted_mb(settings: Settings, data: Mapping[str, np.ndarray]) -> float:
     numbers = 6 * weights  # values, gradients, two moments of Adam, the best and the last weights
     numbers += settings.layers * TABLES * nodes * hidden + 4 * nodes * embedding
     numbers += EDGE_ROWS * int(drawn) * embedding * (1 + settings.negatives) / 2
-    return BASE_MB + 4 * float(numbers) / 1e6 + 64 * float(sizes.sum()) / 1e6
+    numbers += _path_numbers(data) if settings.path_features else 0.0
+    plans = PARTS if settings.treatments_in_messages == "others" else 0  # beside the one of all edges
+    return BASE_MB + 4 * float(numbers) / 1e6 + (64 + 40 * plans) * float(sizes.sum()) / 1e6
+
+
+def _path_numbers(data: Mapping[str, np.ndarray]) -> float:
+    """Numbers of 4 bytes that path features and what they are counted from take."""
+    treats, every = int(data["treats"].item()), kinds(data)
+    compounds = int(np.diff(data["compounds"])[0])
+    diseases = int(np.diff(data["type_ptr"])[data["relation_ends"][treats, 1]])
+    numbers = (PARTS + 2) * compounds * diseases * len(every)  # each part, the whole, and one while it is counted
+    for kind in every:  # in double precision
+        rows = compounds if kind.to_disease == treats else diseases
+        columns = diseases if treats not in kind else rows
+        numbers += 2 * (compounds if treats not in kind else rows) * columns
+    return float(numbers)
 
 
 def check_memory(settings: Settings, data: Mapping[str, np.ndarray]) -> None:

@@ -1,15 +1,18 @@
 """The generator: its files, its ceilings, and that the planted mechanism can be found."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from typed_graphs import settings, small_raw
+from typed_graphs import small_raw
 
 from rematch.engine import fit
+from rematch.experiment import load_experiment
+from rematch.settings import build
 from rematch.studies.drug_repurposing.data import prepare
 from rematch.studies.drug_repurposing.evaluate import evaluate
 from rematch.studies.drug_repurposing.generate import ceiling, generate
@@ -45,16 +48,15 @@ def test_files_repeat_byte_for_byte_and_say_what_was_planted(tmp_path):
 
 
 def test_training_finds_the_planted_mechanism_where_popularity_does_not(tmp_path):
+    config = {"studies": {"drug_repurposing": {"dataset": "drug_repurposing_generated"}}, "seeds": [1]}
+    entry = load_experiment(config, Path(__file__).resolve().parents[3]).entries["drug_repurposing"]
     generate(tmp_path, seed=7, mechanisms=10, compounds=120, diseases=50, genes=300, treatments=260)
-    arm = settings(
-        hidden=32, embedding=64, heads=4, treatments_in_messages="none", link_weight=0.0, contrastive_weight=0.5,
-        ranking_weight=1.0, edges_per_relation=500, negatives=1, epochs=80,
-    )  # fmt: skip
-    data = prepare(tmp_path, {}, arm, 1)
     scores = {}
-    for name, chosen in (("v3", arm), ("degree", settings(model="degree", epochs=1))):
-        weights = fit(learner(chosen, data.train, 1, torch.device("cpu")), seed=1, epochs=chosen.epochs).best
-        result = evaluate(chosen, weights, data.train, data.test, data.names, torch.device("cpu"))
+    for name in ("v3", "degree"):  # as the study file has them, at the default budget
+        arm = build("drug_repurposing", entry.arms[name].settings)
+        data = prepare(tmp_path, {}, arm, 1)
+        weights = fit(learner(arm, data.train, 1, torch.device("cpu")), seed=1, epochs=arm.epochs_to_train).best
+        result = evaluate(arm, weights, data.train, data.test, data.names, torch.device("cpu"))
         scores[name] = {score.name: score.value for score in result.scores}
     limit = scores["v3"]["popularity_ceiling"]
     assert limit < 0.75

@@ -15,7 +15,7 @@ from rematch.studies.drug_repurposing.data import prepare
 from rematch.studies.drug_repurposing.memory import check_memory, predicted_mb
 from rematch.studies.drug_repurposing.messages import draw, message_relations, piece, shuffled, stored_edges
 from rematch.studies.drug_repurposing.model import DECODERS, score_matrix
-from rematch.studies.drug_repurposing.train import learner
+from rematch.studies.drug_repurposing.train import Task, learner
 
 CPU = torch.device("cpu")
 
@@ -168,12 +168,39 @@ def test_memory_is_predicted_before_training_and_the_line_says_what_fits(data):
         check_memory(settings(memory_limit_mb=1), data)
 
 
+def test_memory_of_path_features_and_of_plans_per_part_is_counted(data):
+    plain = predicted_mb(settings(), data)
+    assert predicted_mb(settings(treatments_in_messages="others"), data) > plain
+    assert predicted_mb(settings(path_features=True, ranking_weight=1.0), data) > plain
+
+
+def test_path_features_start_from_the_regression_and_are_kept(data):
+    arm = settings(path_features=True, ranking_weight=1.0, link_weight=0.0, treatments_in_messages="others")
+    made = learner(arm, data, 1, CPU)
+    regression = BASELINES["path-regression"](settings(), data, stored_edges(data), 1)
+    assert torch.allclose(made.weights()["path_weights"], regression["path_weights"])
+    assert torch.allclose(made.weights()["path_scores"], regression["scores"], atol=1e-5)
+    first = fit(made, seed=1, epochs=7)
+    assert not torch.allclose(first.final["path_weights"], regression["path_weights"])
+    again = fit(learner(arm, data, 1, CPU), seed=1, epochs=7)
+    assert all(torch.equal(first.final[name], again.final[name]) for name in first.final)
+
+
+def test_treatments_that_are_asked_for_carry_no_message(data):
+    arm = settings(treatments_in_messages="others", ranking_weight=1.0)
+    task = Task(arm, data, stored_edges(data), 1, CPU)
+    missing = [task.plan.num_edges - plan.num_edges for plan in task.plans]
+    assert missing == [2 * int(question.asked.sum()) for question in task.questions]
+    assert sum(missing) == 2 * task.known.shape[1]
+
+
 @pytest.mark.parametrize(
     "changes, line",
     [
         ({"hidden": 10, "heads": 4}, "hidden: expected a multiple of heads = 4, found 10"),
         ({"embedding": 8, "width_divisor": 8}, "embedding / width_divisor: expected at least 2, found 1"),
         ({"valid_fraction": 0.5, "test_fraction": 0.45}, "valid_fraction \\+ test_fraction: expected less than 0.9"),
+        ({"path_features": True}, "path_features: expected ranking_weight above 0"),
         ({"link_weight": 0.0}, "link_weight, contrastive_weight, ranking_weight: expected at least one above 0"),
     ],
 )
