@@ -26,6 +26,7 @@ from rematch.divergence import Diverged
 from rematch.engine import Fit, fit
 from rematch.failures import RunFailed, explained_failures
 from rematch.gpus import one_gpu
+from rematch.late_compiler import import_compiler_late
 from rematch.learner import Learner
 from rematch.repository import git
 from rematch.settings import build
@@ -98,6 +99,7 @@ def train_run(
     try:
         with one_gpu(device), explained_failures(), dog:
             module = study_module(package, "train")
+            import_compiler_late()
             opened = open_device(device, threads)
             learner = module.learner(arm, prepared.read(Path(data)), seed, opened)
             result = fit(

@@ -6,7 +6,7 @@ rule claims:
     input:
         scores="results/studies/{study}/scores.csv",
         benchmarks=os.path.normpath(f"{BASE}/config/benchmarks.csv"),
-        code=code_of("rematch/evidence_tables.py"),
+        code=code_of("scripts/claims.py"),
     output:
         claims="results/studies/{study}/claims.csv",
         tiers="results/studies/{study}/tiers.csv",
@@ -27,7 +27,7 @@ rule attribution:
     """The share of every single change, with what the shares leave over."""
     input:
         scores="results/studies/{study}/scores.csv",
-        code=code_of("rematch/evidence_tables.py"),
+        code=code_of("scripts/attribution.py"),
     output:
         "results/studies/{study}/attribution.csv",
     log:
@@ -52,7 +52,7 @@ rule diagnose:
         manifests=[
             f"results/studies/{study}/manifests.csv" for study in EXPERIMENT.entries
         ],
-        code=code_of("rematch/findings.py"),
+        code=code_of("scripts/diagnose.py"),
     output:
         "results/tables/findings.csv",
     log:
@@ -86,7 +86,7 @@ rule tables:
                 "samples",
             )
         ],
-        code=code_of("rematch/evidence_tables.py"),
+        code=code_of("scripts/tables.py"),
     output:
         "results/tables/comparison.csv",
         "results/tables/comparison.md",

@@ -8,7 +8,7 @@ rule collect:
         histories=run_files("history.csv"),
         manifests=run_files("manifest.json"),
         evaluations=run_files("evaluation.json"),
-        code=code_of("rematch/collect.py"),
+        code=code_of("scripts/collect.py"),
     output:
         scores="results/studies/{study}/scores.csv",
         histories="results/studies/{study}/histories.csv",
@@ -35,7 +35,7 @@ rule compare:
         histories="results/studies/{study}/histories.csv",
         timings="results/studies/{study}/timings.csv",
         manifests="results/studies/{study}/manifests.csv",
-        code=code_of("rematch/evidence_tables.py"),
+        code=code_of("scripts/compare.py"),
     output:
         comparison="results/studies/{study}/comparison.csv",
         budgets="results/studies/{study}/budgets.csv",
@@ -58,7 +58,7 @@ rule samples:
         predictions=lambda wildcards: [
             file for _, *files in sample_pairs(wildcards) for file in files
         ],
-        code=code_of("rematch/evidence_tables.py"),
+        code=code_of("scripts/samples.py"),
     output:
         "results/studies/{study}/samples.csv",
     log:

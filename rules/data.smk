@@ -4,7 +4,7 @@
 rule fetch:
     """Downloads the declared files of a data set and verifies every checksum."""
     input:
-        code=code_of("rematch/downloads.py"),
+        code=code_of("scripts/fetch.py"),
     output:
         folder=directory("data/{fetched}/raw"),
         listing="data/{fetched}/raw.json",
@@ -68,7 +68,8 @@ rule prepare:
 rule check:
     """Blocks every training on data whose card holds an error."""
     input:
-        "data/{dataset}/prepared/{study}/{view}/{part}/card.json",
+        card="data/{dataset}/prepared/{study}/{view}/{part}/card.json",
+        code=code_of("scripts/check.py"),
     output:
         "data/{dataset}/prepared/{study}/{view}/{part}/checked.txt",
     log:

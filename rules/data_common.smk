@@ -35,12 +35,12 @@ def recipe(wildcards):
 
 def preparation_code(wildcards):
     return code_of(
-        "rematch/preparation.py", f"rematch/studies/{package(wildcards)}/data.py"
+        "scripts/prepare.py", f"rematch/studies/{package(wildcards)}/data.py"
     )
 
 
 def generator_code(wildcards):
     return code_of(
-        "rematch/generated.py",
+        "scripts/generate.py",
         f"rematch/studies/{recipe(wildcards)['module']}/generate.py",
     )

@@ -32,7 +32,7 @@ for SEEDS, NAME in seed_lists().items():
         params:
             package=package,
             settings=arm_settings,
-            code=study_code("evaluation", "evaluate"),
+            code=study_code("evaluate"),
         script:
             "../scripts/evaluate.py"
 

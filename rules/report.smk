@@ -9,7 +9,7 @@ rule study_figures:
     input:
         [f"results/studies/{{study}}/{table}.csv" for table in STUDY_TABLES],
         predictions=version_predictions,
-        code=code_of("rematch/report/figures.py"),
+        code=code_of("scripts/figures.py"),
     output:
         report(
             directory("results/figures/{study}"),
@@ -49,7 +49,7 @@ rule report:
         further=further_tables(),
         benchmarks=os.path.normpath(f"{BASE}/config/benchmarks.csv"),
         lock=os.path.normpath(f"{BASE}/requirements.lock"),
-        code=code_of("rematch/report/build.py"),
+        code=code_of("scripts/report.py"),
         templates=templates(),
     output:
         report("results/report.html", caption="../report/report.rst", category="Report"),
@@ -76,7 +76,7 @@ rule paper:
             for table in ("comparison", "attribution", "claims", "manifests", "scores")
         ],
         card=lambda wildcards: first_card(wildcards.study),
-        code=code_of("rematch/report/paper.py"),
+        code=code_of("scripts/paper.py"),
     output:
         "results/tables/{study}-comparison.tex",
         "results/tables/{study}-shares.tex",

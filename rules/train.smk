@@ -31,6 +31,6 @@ rule train:
     params:
         package=package,
         settings=arm_settings,
-        code=study_code("runs", "train"),
+        code=study_code("train"),
     script:
         "../scripts/train.py"

@@ -3,23 +3,23 @@
 import math
 
 
-def study_code(driver, module):
-    """A function for params: a digest of all project files that `driver` and `module` of the study import.
+def study_code(step):
+    """A function for params: a digest of the script of a step and of all project files that it runs for the study.
 
     As inputs, thirty files for each of thousands of jobs, they would be most of the time that planning takes.
     """
 
     def code(wildcards):
-        return module_digest(package(wildcards), driver, module)
+        return step_digest(package(wildcards), step)
 
     return code
 
 
 @cache
-def module_digest(package, driver, module):
+def step_digest(package, step):
     folder = f"rematch/studies/{package}"
     return code_digest(
-        f"rematch/{driver}.py", f"{folder}/settings.py", f"{folder}/{module}.py"
+        f"scripts/{step}.py", f"{folder}/settings.py", f"{folder}/{step}.py"
     )
 
 
@@ -89,5 +89,5 @@ def embedded_data(wildcards):
 def embedding_code(wildcards):
     folder = f"rematch/studies/{package(wildcards)}"
     return code_of(
-        "rematch/export.py", f"{folder}/settings.py", f"{folder}/evaluate.py"
+        "scripts/embeddings.py", f"{folder}/settings.py", f"{folder}/evaluate.py"
     )

@@ -6,4 +6,4 @@ from rematch.jobs import job
 from rematch.preparation import check
 
 with job(snakemake.log[0]):
-    check([Path(path) for path in snakemake.input], Path(snakemake.output[0]))
+    check([Path(snakemake.input.card)], Path(snakemake.output[0]))
