@@ -90,12 +90,14 @@ class LinkPredictor(nn.Module):
 
     @torch.no_grad()
     def start_from(self, values: Tensor, vectors: Tensor) -> None:
-        """Sets the weights so that pairs are scored by `vectors` diag(`values`) `vectors`^T, (n, hidden) and (hidden,).
+        """Sets the weights so that pairs are scored by `vectors` diag(`values`) `vectors`^T, (n, k) and (k,), but for
+        the small start of the columns beyond k.
 
         The convolutions start at 0 and add to that what they learn.
         """
-        self.embedding.copy_(vectors * values.abs().sqrt())
-        self.columns.copy_(values.sign())
+        self.embedding[:, : len(values)] = vectors * values.abs().sqrt()
+        self.columns.copy_(1 - 2 * (torch.arange(len(self.columns)) % 2))
+        self.columns[: len(values)] = values.sign()
         for layer in self.layers:
             layer.weight.zero_(), layer.bias.zero_()
 
@@ -103,5 +105,5 @@ class LinkPredictor(nn.Module):
 INITIALISATIONS = {
     "xavier": nn.init.xavier_uniform_,
     "orthogonal": nn.init.orthogonal_,
-    "spectral": nn.init.zeros_,  # until `start_from`
+    "spectral": nn.init.xavier_uniform_,  # until `start_from`
 }

@@ -32,8 +32,9 @@ class Settings:
         "a layer adds its own input, from the second layer on or everywhere; `input` adds the embeddings at every layer"
     )
     initialisation: Literal["xavier", "orthogonal", "spectral"] = setting(
-        "of the node embeddings; `spectral`: the leading eigenvectors of the training edges, convolutions starting at 0"
+        "of the node embeddings; `spectral`: `rank` leading eigenvectors of the training edges, convolutions start at 0"
     )
+    rank: int = setting("eigenvectors in a spectral start, at most `hidden`", unit="columns", at_least=1)
     decoder: Literal["dot", "signed", "mlp"] = setting(
         "pair score: dot product, one with a learned weight of either sign per column, "
         "or a two-layer network of the elementwise product"
@@ -80,12 +81,15 @@ class Settings:
             raise ValueError(f"pairs: all takes every pair, so hard_negatives must be 0, found {self.hard_negatives}")
         if self.pairs == "all" and self.mask_targets and not self.edge_dropout:
             raise ValueError("pairs: all with mask_targets predicts the dropped edges, so edge_dropout must be above 0")
-        spectral = (self.decoder, self.skip, self.norm, self.residual > 0, self.structural_features)
-        if self.initialisation == "spectral" and spectral != ("signed", "input", "none", True, False):
+        if self.initialisation == "spectral" and self.rank > self.hidden:
+            raise ValueError(f"rank: expected at most hidden ({self.hidden}), found {self.rank}")
+        # A convolution that starts at 0 would never leave it behind a rectifier, whose slope at 0 is 0.
+        wanted = {"decoder": "signed", "skip": "input", "norm": "none", "activation": "none"}
+        found = {key: getattr(self, key) for key in wanted}
+        if self.initialisation == "spectral" and (found != wanted or self.structural_features or not self.residual):
             raise ValueError(
-                "initialisation: spectral needs decoder: signed, skip: input, residual above 0, norm: none and "
-                f"structural_features: false, found {self.decoder}, {self.skip}, {self.residual}, {self.norm} and "
-                f"{str(self.structural_features).lower()}"
+                f"initialisation: spectral needs {wanted}, no structural_features and residual above 0, "
+                f"found {found}, {self.structural_features} and {self.residual}"
             )
         if self.model != "gcn" and self.epochs > 1:
             raise ValueError(f"model: {self.model} has nothing to learn, expected epochs: 1 or 0, found {self.epochs}")

@@ -36,7 +36,7 @@ def learner(
         return Fixed(settings, data, graph)
     model = build(settings, data, seed)
     if settings.initialisation == "spectral":
-        model.start_from(*spectrum(graph, settings.hidden))
+        model.start_from(*spectrum(graph, settings.rank))
     model.to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True

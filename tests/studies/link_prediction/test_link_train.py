@@ -22,7 +22,7 @@ from tests.studies.link_prediction.small_graphs import SQUARE_WITH_TAIL, dense
 CPU = torch.device("cpu")
 BASE = Settings(
     model="gcn", edges="observed", structural_features=True, hidden=32, layers=2, norm="layer", activation="relu",
-    dropout=0.2, edge_dropout=0.2, residual=0.3, skip="after-first", initialisation="xavier", decoder="dot",
+    dropout=0.2, edge_dropout=0.2, residual=0.3, skip="after-first", initialisation="xavier", rank=8, decoder="dot",
     loss="cross-entropy", pairs="sampled", negative_weight=1.0, mask_targets=False, diversity=0.01, hard_negatives=0.05,
     hard_warm_up=2, learning_rate=0.01, weight_decay=5e-5, schedule="plateau", plateau_patience=2, clip=1.0,
     average=0.0, epochs=6, updates_per_epoch=2, evaluate_every=2, patience=0,
@@ -53,6 +53,7 @@ def scores(settings, prepared, weights):
 
 SPECTRAL = {
     "initialisation": "spectral", "decoder": "signed", "skip": "input", "residual": 1.0, "norm": "none", "hidden": 8,
+    "activation": "none",
     "structural_features": False, "loss": "squared", "pairs": "all", "hard_negatives": 0.0, "mask_targets": True,
     "edge_dropout": 0.5, "negative_weight": 4.0, "diversity": 0.0,
 }  # fmt: skip
@@ -259,9 +260,12 @@ def test_skip_input_reaches_the_last_layer():
             "pairs: all with mask_targets predicts the dropped edges, so edge_dropout must be above 0",
         ),
         (
+            SPECTRAL | {"rank": 9},
+            "rank: expected at most hidden .8., found 9",
+        ),
+        (
             SPECTRAL | {"decoder": "dot"},
-            "initialisation: spectral needs decoder: signed, skip: input, residual above 0, norm: none and "
-            "structural_features: false, found dot, input, 1.0, none and false",
+            r"initialisation: spectral needs .*signed.*, found {'decoder': 'dot', .*}, False and 1.0",
         ),
         ({"model": "degree-product"}, "model: degree-product has nothing to learn, expected epochs: 1 or 0, found 6"),
     ],
@@ -286,6 +290,11 @@ def test_a_spectral_start_scores_like_the_closest_matrix_of_that_rank(prepared):
     with torch.no_grad():
         found = model.decode(model.encode(Graph.from_edges(edges, 90), None), pairs)
     np.testing.assert_allclose(found, expected[pairs[:, 0], pairs[:, 1]], atol=1e-5)
+
+
+def test_convolutions_leave_their_start_at_zero(prepared):
+    weights = trained(variant(**SPECTRAL), prepared).final
+    assert all(weights[f"layers.{number}.weight"].abs().max() > 0.01 for number in (0, 1))
 
 
 def test_more_columns_than_nodes_are_padded():
