@@ -56,21 +56,24 @@ def with_second_parents(parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def seconds(function: Callable, rounds: int = 5) -> float:
-    """Median processor seconds of a call; unlike wall time they do not count what else the machine does."""
-    found = []
+def seconds(*functions: Callable, rounds: int = 5) -> list[float]:
+    """Median processor seconds of a call of each function, in turns; unlike wall time they do not count what else the
+    machine does."""
+    found = [[] for _ in functions]
     for _ in range(rounds):
-        start = time.process_time()
-        function()
-        found.append(time.process_time() - start)
-    return statistics.median(found)
+        for function, times in zip(functions, found, strict=True):
+            start = time.process_time()
+            function()
+            times.append(time.process_time() - start)
+    return [statistics.median(times) for times in found]
 
 
 def fresh_memory(wanted: bool) -> None:
     """Makes the C library hand out unused pages for arrays of 256 kB and more, or memory that it kept (glibc only)."""
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
-        set_option(-3, 1 << 18 if wanted else 1 << 30)  # M_MMAP_THRESHOLD
+        set_option(-3, 1 << 18 if wanted else 1 << 25)  # M_MMAP_THRESHOLD
+        set_option(-1, 1 << 18 if wanted else 1 << 30)  # M_TRIM_THRESHOLD
 
 
 def write_once(nodes: int, pairs: int) -> Callable:
@@ -112,19 +115,19 @@ def main() -> None:
     rows = {}
     for name, parent, pairs in (("tree, 111,103 nodes", small, SMALL[2]), ("tree, 2,500,000 nodes", large, LARGE[2])):
         assert len(tree_closure(parent)[1]) == pairs
-        rows[name] = pairs, seconds(lambda p=parent: tree_closure(p)), seconds(write_once(len(parent), pairs))
+        rows[name] = pairs, *seconds(lambda p=parent: tree_closure(p), write_once(len(parent), pairs))
     pairs = len(closure(*dag)[1])
-    rows["DAG, 111,103 nodes"] = pairs, seconds(lambda: closure(*dag)), seconds(write_once(len(small), pairs))
+    rows["DAG, 111,103 nodes"] = pairs, *seconds(lambda: closure(*dag), write_once(len(small), pairs))
     peak = peak_over_output(large)
     rounds = 1 if known.quick else 3
     peers = {
-        "tree, 111,103 nodes": seconds(lambda: networkx_closure(np.arange(1, len(small)), small[1:]), rounds),
+        "tree, 111,103 nodes": seconds(lambda: networkx_closure(np.arange(1, len(small)), small[1:]), rounds=rounds)[0],
         "DAG, 111,103 nodes": seconds(
-            lambda: networkx_closure(np.repeat(np.arange(len(small)), np.diff(dag[0])), dag[1]), rounds
-        ),
+            lambda: networkx_closure(np.repeat(np.arange(len(small)), np.diff(dag[0])), dag[1]), rounds=rounds
+        )[0],
     }
     fresh_memory(False)
-    warm = seconds(lambda: tree_closure(small), 9) / seconds(write_once(len(small), SMALL[2]), 9)
+    warm, once_warm = seconds(lambda: tree_closure(small), write_once(len(small), SMALL[2]), rounds=9)
     print(f"{'':24} {'pairs':>12} {'ours s':>9} {'write s':>9} {'networkx s':>11}")
     for name, (pairs, ours, once) in rows.items():
         print(f"{name:24} {pairs:12,} {ours:9.4f} {once:9.4f} {peers.get(name, float('nan')):11.2f}")
@@ -133,7 +136,7 @@ def main() -> None:
         "speedup_vs_networkx": peers["tree, 111,103 nodes"] / tree[1],
         "speedup_vs_networkx_dag": peers["DAG, 111,103 nodes"] / graph[1],
         "times_write_once": max(tree[1] / tree[2], big[1] / big[2]),
-        "times_write_once_warm": warm,
+        "times_write_once_warm": warm / once_warm,
         "peak_over_output": peak,
     }
     report("closure", results, known.record)

@@ -73,40 +73,63 @@ def _tree_steps(offsets):
     return steps
 
 
-@njit(cache=True, boundscheck=False)
-def _dag_closure(parent_starts, parents):
-    n = parent_starts.shape[0] - 1
+def _dag_closure(parent_starts: np.ndarray, parents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`closure` of a directed acyclic graph: lists are merged where a node has several parents, else copied."""
+    n = len(parent_starts) - 1
     offsets = np.zeros(n + 1, np.int64)
-    room = max(4 * parents.shape[0], 16)
-    ancestors = np.empty(room, np.int32)
-    steps = np.empty(room, np.uint8)
-    place = np.full(n, -1, np.int64)  # where the current node's list holds an ancestor; valid from offsets[x] on
-    for x in range(n):
+    place = np.full(n, -1, np.int64)
+    # room that is never written to costs no memory, so the first guess is generous
+    room = 32 * max(len(parents), 16)
+    ancestors, steps = np.empty(room + COUNT, np.int32), np.empty(room, np.uint8)
+    done = _dag_fill(parent_starts, parents, 0, offsets, ancestors, steps, place)
+    while done < n:
+        filled, room = offsets[done], 2 * room + n
+        more, more_steps = np.empty(room + COUNT, np.int32), np.empty(room, np.uint8)
+        more[:filled], more_steps[:filled] = ancestors[:filled], steps[:filled]
+        ancestors, steps = more, more_steps
+        done = _dag_fill(parent_starts, parents, done, offsets, ancestors, steps, place)
+    return offsets, ancestors[: offsets[n]], steps[: offsets[n]]
+
+
+@njit(cache=True, boundscheck=False)
+def _dag_fill(parent_starts, parents, first, offsets, ancestors, steps, place):
+    """Fills the lists of the nodes from `first` on; returns the first node for which there may be no room. `place` (n,)
+    is where the list of the current node holds an ancestor: valid from offsets[x] on."""
+    lists = pointer(ancestors)
+    for x in range(first, parent_starts.shape[0] - 1):
         start = offsets[x]
-        end = start
         most = 0
         for i in range(parent_starts[x], parent_starts[x + 1]):
-            p = parents[i]
-            most += offsets[p + 1] - offsets[p] + 1
-        if end + most > room:
-            # growing by half keeps old and new together below three times the output
-            room = max(room + room // 2, end + most)
-            more, more_steps = np.empty(room, np.int32), np.empty(room, np.uint8)
-            more[:end] = ancestors[:end]
-            more_steps[:end] = steps[:end]
-            ancestors, steps = more, more_steps
-        for i in range(parent_starts[x], parent_starts[x + 1]):
-            p = parents[i]
-            for k in range(offsets[p] - 1, offsets[p + 1]):
-                a = p if k < offsets[p] else ancestors[k]
-                s = 1 if k < offsets[p] else min(np.int64(steps[k]) + 1, 255)
-                if place[a] >= start:
-                    if s < steps[place[a]]:
-                        steps[place[a]] = s
-                else:
-                    place[a] = end
-                    ancestors[end] = a
-                    steps[end] = s
-                    end += 1
+            most += offsets[parents[i] + 1] - offsets[parents[i]] + 1
+        if start + most > steps.shape[0]:
+            return x
+        end = start
+        if parent_starts[x + 1] - parent_starts[x] == 1:
+            p = parents[parent_starts[x]]
+            source, end = offsets[p], start + most
+            lists[start], steps[start] = p, 1
+            for k in range(0, most - 1, COUNT):
+                store(lists, start + 1 + k, load(lists, source + k))
+            for k in range(most - 1):
+                steps[start + 1 + k] = min(np.int64(steps[source + k]) + 1, 255)
+        else:
+            for i in range(parent_starts[x], parent_starts[x + 1]):
+                end = _merge(parents[i], offsets, ancestors, steps, place, start, end)
         offsets[x + 1] = end
-    return offsets, ancestors[: offsets[n]].copy(), steps[: offsets[n]].copy()
+    return parent_starts.shape[0] - 1
+
+
+@njit(cache=True, boundscheck=False)
+def _merge(p, offsets, ancestors, steps, place, start, end):
+    """The end of a list from `start` to `end` after adding `p` and its ancestors that are not in it."""
+    for k in range(offsets[p] - 1, offsets[p + 1]):
+        a = p if k < offsets[p] else ancestors[k]
+        s = 1 if k < offsets[p] else min(np.int64(steps[k]) + 1, 255)
+        if place[a] >= start:
+            steps[place[a]] = min(np.int64(steps[place[a]]), s)
+        else:
+            place[a] = end
+            ancestors[end] = a
+            steps[end] = s
+            end += 1
+    return end

@@ -61,6 +61,19 @@ def test_the_tree_and_the_general_closure_agree(count, seed):
         assert set(ancestors[offsets[i] : offsets[i + 1]]) == set(general[1][offsets[i] : offsets[i + 1]])
 
 
+def test_a_dense_graph_outgrows_the_first_guess():
+    count = 400  # a complete order: 399 parents each would fit, so every node names only its two predecessors
+    pairs = np.array([(i, p) for i in range(1, count) for p in (i - 1, i - 2) if p >= 0])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(pairs[:, 0], minlength=count))])
+    offsets, ancestors, steps = closure(starts, pairs[:, 1].astype(np.int32))
+    assert offsets[-1] == count * (count - 1) // 2 > 32 * len(pairs)
+    for i in range(count):
+        mine = slice(offsets[i], offsets[i + 1])
+        order = np.argsort(ancestors[mine])
+        assert (ancestors[mine][order] == np.arange(i)).all()
+        np.testing.assert_array_equal(steps[mine][order], -(-(i - np.arange(i)) // 2))
+
+
 def test_preorder_makes_descendants_an_interval(tmp_path):
     result = prepared(tmp_path, random_tree(200, 3))
     ends, offsets, ancestors = (result.train[k] for k in ("ends", "offsets", "ancestors"))
