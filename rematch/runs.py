@@ -11,7 +11,8 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,10 +79,12 @@ def train_run(
     state: str,
     outputs: Outputs,
     limits: Limits,
+    progress: Callable[[str, int], AbstractContextManager] | None = None,
 ) -> None:
     """Trains one arm with one seed, resuming from `state` if it fits, and writes the run folder.
 
-    `code` is a digest of the code that training runs.
+    `code` is a digest of the code that training runs. `progress(label, updates)` gives what is told `at(updates done)`
+    (`rematch.progress.Progress`); it comes as an argument so that its code is none of the training's.
     """
     started = time.time()
     arm = build(package, settings)
@@ -102,18 +105,20 @@ def train_run(
             import_compiler_late()
             opened = open_device(device, threads)
             learner = module.learner(arm, prepared.read(Path(data)), seed, opened)
-            result = fit(
-                learner,
-                seed=seed,
-                epochs=getattr(arm, "epochs_to_train", arm.epochs),
-                patience=arm.patience,
-                folder=Path(state),
-                fingerprint=facts["fingerprint"],
-                max_seconds=limits.max_seconds,
-                save_every_seconds=limits.save_seconds,
-                keep_every=EPOCHS_BETWEEN_CHECKPOINTS if limits.states == "keep" else None,
-                alive=dog.alive,
-            )
+            epochs = getattr(arm, "epochs_to_train", arm.epochs)
+            with progress(state, epochs * learner.steps_per_epoch) if progress else nullcontext() as shown:
+                result = fit(
+                    learner,
+                    seed=seed,
+                    epochs=epochs,
+                    patience=arm.patience,
+                    folder=Path(state),
+                    fingerprint=facts["fingerprint"],
+                    max_seconds=limits.max_seconds,
+                    save_every_seconds=limits.save_seconds,
+                    keep_every=EPOCHS_BETWEEN_CHECKPOINTS if limits.states == "keep" else None,
+                    alive=_alive(dog, shown, learner.steps_per_epoch),
+                )
     except (Diverged, RunFailed, ValueError, RuntimeError) as error:
         if not limits.show_failures:
             raise
@@ -123,6 +128,18 @@ def train_run(
     facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}
     _write_run(outputs, settings, result, facts)
     clean(Path(state), limits.states)
+
+
+def _alive(dog: Watchdog, shown: Any, steps_per_epoch: int) -> Callable[[int, int], None]:
+    """What the engine calls after every step: a sign of life for the watchdog, and for whoever looks on."""
+    if shown is None:
+        return dog.alive
+
+    def alive(epoch: int, step: int) -> None:
+        dog.alive(epoch, step)
+        shown.at(epoch * steps_per_epoch + step)
+
+    return alive
 
 
 def _facts(package: str, seed: int, settings: Mapping[str, Any], data: str, code: str) -> dict[str, Any]:

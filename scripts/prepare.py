@@ -4,8 +4,9 @@ from pathlib import Path
 
 from rematch.jobs import job
 from rematch.preparation import prepare_run
+from rematch.progress import stage
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]), stage(f"preparing {snakemake.wildcards.study}, {snakemake.wildcards.view}"):
     prepare_run(
         snakemake.params.package,
         snakemake.params.dataset,

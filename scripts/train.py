@@ -1,6 +1,7 @@
 """Trains one run, going on from its saved state if it was interrupted."""
 
 from rematch.jobs import job
+from rematch.progress import Progress
 from rematch.runs import Limits, Outputs, train_run
 
 with job(snakemake.log[0]):
@@ -15,4 +16,5 @@ with job(snakemake.log[0]):
         "/".join(("state", *snakemake.wildcards)),
         Outputs(*snakemake.output),
         Limits.read(snakemake.resources),
+        Progress,
     )

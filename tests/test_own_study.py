@@ -135,6 +135,7 @@ def test_other_data_under_the_same_name_are_refused(followed):
     table = followed / "my-data/digits.csv"
     table.write_text(table.read_text().replace("16", "15", 1))
     shutil.rmtree(followed / "data/digits/raw")
+    (followed / "data/digits/raw.json").unlink()
     done = subprocess.run(
         [*SNAKEMAKE, "--cores", "1", "--configfile", "my-run.yaml", "--", "data/digits/raw.json"],
         cwd=followed,

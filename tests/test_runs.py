@@ -1,6 +1,7 @@
 """A run folder is written whole, repeats byte for byte, and failed runs say why."""
 
 import json
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,12 +63,11 @@ def data(tmp_path):
     return [str(path) for path in paths[:3]]
 
 
-def train(folder, data, seed=1, limits=None, **changes):
+def train(folder, data, seed=1, limits=None, progress=None, **changes):
     outputs = Outputs(*(str(folder / name) for name in Outputs._fields))
     arm = SETTINGS | changes
-    train_run(
-        "antibody_affinity", arm, seed, "cpu", 1, data[0], CODE, str(folder / "state"), outputs, limits or Limits()
-    )
+    state, limits = str(folder / "state"), limits or Limits()
+    train_run("antibody_affinity", arm, seed, "cpu", 1, data[0], CODE, state, outputs, limits, progress)
     return outputs
 
 
@@ -112,6 +112,19 @@ def test_a_failed_run_leaves_its_reason_if_others_go_on(data, tmp_path):
     with pytest.raises((ValueError, RuntimeError)):
         train(tmp_path / "alone", data, **wild)
     assert not (tmp_path / "alone/model").exists()
+
+
+def test_whoever_looks_on_is_told_every_update(data, tmp_path):
+    told = []
+
+    @contextmanager
+    def progress(label, updates):
+        told.append((label, updates))
+        yield SimpleNamespace(at=told.append)
+
+    train(tmp_path, data, progress=progress)
+    assert told[0] == (str(tmp_path / "state"), 8)  # 60 rows in batches of 16, two epochs
+    assert told[1:] == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8]  # after each update and each validation
 
 
 def test_limits_are_read_from_a_rules_resources():

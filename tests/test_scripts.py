@@ -29,7 +29,7 @@ def test_a_script_unpacks_calls_and_writes(path):
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.Lambda)
     found = [type(node).__name__ for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
     assert found == []
-    assert "with job(snakemake.log[0]):" in text, "the log file and the one-line errors come from `job`"
+    assert "with job(snakemake.log[0])" in text, "the log file and the one-line errors come from `job`"
 
 
 def test_every_script_has_a_rule_and_every_script_of_a_rule_exists():
