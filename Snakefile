@@ -23,6 +23,8 @@ include: "rules/compare.smk"
 include: "rules/claims.smk"
 include: "rules/report_common.smk"
 include: "rules/report.smk"
+include: "rules/devices_common.smk"
+include: "rules/devices.smk"
 
 
 resource_scopes:

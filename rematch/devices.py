@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         about |= {"name": torch.cuda.get_device_name(device), "cuda": torch.version.cuda, "driver": _driver()}
     else:
-        about["name"] = platform.processor() or platform.machine()
+        about["name"] = _cpu_name()
     return about
 
 
@@ -118,3 +119,13 @@ def _driver() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return found[0] if found else ""
+
+
+def _cpu_name() -> str:
+    """The model of the processor, or its architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.processor() or platform.machine()

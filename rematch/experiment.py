@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rematch import settings as checked
 from rematch.arms import Arm, arms_of
 from rematch.datasets import load_datasets
+from rematch.device_comparison.plan import Plan, read_plan
 from rematch.devices import resolve as resolve_devices
 from rematch.ledger import check_ledger
 from rematch.study import LABEL, Study, load_study
@@ -26,6 +27,7 @@ KEYS = (
     "save_seconds",
     "states",
     "hang_seconds",
+    "device_comparison",
 )
 ENTRY = ("study", "dataset", "set", "arms", "seeds", "device", "attribution", "threads")
 HANG_SECONDS = 1800  # far longer than a step or a validation of any study here takes
@@ -88,6 +90,7 @@ class Experiment:
     save_seconds: float | None  # how often a training saves its state; None: so rarely that it costs about 1 %
     states: str  # what happens to resume states after success: remove or keep
     hang_seconds: float  # a training without a step for so long ends with the reason
+    device_comparison: Plan
 
     def runs(self, study: str | None = None) -> Iterator[Run]:
         """Every training that the report needs."""
@@ -120,7 +123,8 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
         raise ValueError(f"config: states: expected remove or keep, found {states!r}")
     folder = None if mirror is None else str((base / str(mirror)).resolve())
     hang = _seconds(config, "hang_seconds") or HANG_SECONDS
-    return Experiment(entries, datasets, budget, folder, limit, pause, states, hang)
+    compared = read_plan(config.get("device_comparison", {}))
+    return Experiment(entries, datasets, budget, folder, limit, pause, states, hang, compared)
 
 
 def _entry(
