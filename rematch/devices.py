@@ -85,7 +85,8 @@ def open_device(name: str, threads: int) -> torch.device:
     if threads > cores():
         raise ValueError(f"threads: expected at most the {cores()} cores that this job may use, found {threads}")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=name != "cpu")
+    # what use_deterministic_algorithms does, without its import of torch's compiler, as long as that of torch itself
+    torch.set_deterministic_debug_mode("error" if name == "cpu" else "warn")
     # filling fresh memory finds reads of unset values, which is a debugger's work; here it took 13 % of a training step
     torch.utils.deterministic.fill_uninitialized_memory = False
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

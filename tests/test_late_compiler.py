@@ -26,7 +26,13 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     print(weights(optimizer))
 {end}
 """
-LATE = "from rematch.late_compiler import import_compiler_late; import_compiler_late()"
+LATE = """
+from rematch.devices import open_device
+from rematch.late_compiler import import_compiler_late
+import_compiler_late()
+open_device("cpu", 1)
+assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+"""
 
 
 def run(start: str, end: str = "") -> list[str]:
