@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rematch.studies.drug_repurposing.attention import METHODS, attend
-from rematch.studies.drug_repurposing.kernel import balanced_chunks
+from rematch.studies.drug_repurposing.kernel import balanced_chunks, kernels, target_edges
 from rematch.studies.drug_repurposing.layer import HgtLayer
 from rematch.studies.drug_repurposing.plan import attention_plan
 
@@ -143,3 +143,40 @@ def test_chunks_cover_all_rows_once():
 def test_width_must_be_a_multiple_of_heads():
     with pytest.raises(ValueError, match=r"hidden: expected a multiple of heads = 4, found 10"):
         HgtLayer(10, 4, PTR, 6, torch.Generator())
+
+
+@pytest.mark.parametrize("width", [3, 20, 64])
+def test_equal_numbers_give_equal_bytes_wherever_the_arrays_lie(width):
+    """The kernels may add in another order than written. Compilers keep two versions of a loop, for arrays that lie
+    far apart and close together, and start loops at aligned addresses: neither may show."""
+    heads, plan = 4, attention_plan(90, random_relations(9))
+    rng = np.random.default_rng(0)
+    shapes = {"q": (plan.query_rows, heads * width), "kv": (plan.kv_rows, 2 * heads * width)}
+    shapes |= {"grad": shapes["q"], "out": shapes["q"], "grad_q": shapes["q"], "grad_kv": shapes["kv"]}
+    shapes |= dict.fromkeys(("log_sum", "mean_grad"), (plan.num_targets, heads))
+    given = {name: rng.standard_normal(shapes[name]).astype(np.float32) for name in ("q", "kv", "grad")}
+    memory = np.zeros(sum(int(np.prod(shape)) for shape in shapes.values()) + 8 * 600, np.float32)
+    found = set()
+    for trial in range(60):
+        largest_gap = (1, 2, 17, 600)[trial % 4]  # 1: arrays touch
+        tables, start = {}, 0
+        for name in rng.permutation(list(shapes)):
+            start += int(rng.integers(largest_gap))
+            tables[name] = memory[start : start + int(np.prod(shapes[name]))].reshape(shapes[name])
+            tables[name][:] = given.get(name, 0)
+            start += tables[name].size
+        sweep(kernels(heads, width), plan, tables)
+        found.add(b"".join(tables[name].tobytes() for name in sorted(set(shapes) - set(given))))
+    assert len(found) == 1
+
+
+def sweep(compiled, plan, tables) -> None:
+    """All three kernels over the whole plan."""
+    longest = int(np.diff(target_edges(plan)).max())
+    index = (plan.target_ptr, plan.segment_ptr, plan.segment_row, plan.edge_kv)
+    t = [tables[name] for name in ("q", "kv", "out", "grad", "log_sum", "mean_grad", "grad_q", "grad_kv")]
+    q, kv, out, grad, log_sum, mean_grad, grad_q, grad_kv = t
+    compiled.forward(0, plan.num_targets, longest, q, kv, *index, out, log_sum)
+    compiled.backward_queries(0, plan.num_targets, q, kv, out, grad, log_sum, *index, grad_q, mean_grad)
+    index = (plan.kv_ptr, plan.kv_segment, plan.segment_row, plan.segment_target)
+    compiled.backward_keys(0, plan.kv_rows, q, kv, grad, log_sum, mean_grad, *index, grad_kv)
