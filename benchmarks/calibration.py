@@ -18,6 +18,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.recorded import report
 from rematch.attribution import exact_shapley, order_interval, sampled_shapley
 from rematch.statistics import answer, holm, paired, smallest_found
 from rematch.subsets import attribution_arms, is_exact, orders, prefixes
@@ -127,6 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="1,000 experiments per row instead of 20,000")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="put the results into config/benchmarks.csv")
     options = parser.parse_args()
     experiments = 1000 if options.quick else 20_000
     generator = np.random.default_rng(options.seed)
@@ -162,8 +164,7 @@ def main() -> None:
         results[f"share_coverage_{name}"] = covered
         print(f"{count:>3} changes, {arms} arms ({name}): {covered:.3f}, {called:.3f}")
     print()
-    for name, value in results.items():
-        print(f"RESULT {name} {value:.4f}")
+    report("calibration", results, options.record)
 
 
 if __name__ == "__main__":

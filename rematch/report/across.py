@@ -78,16 +78,27 @@ def devices(material: Material) -> Table:
 
 def benchmarks(material: Material) -> Table:
     """Measured properties of the method and of the code: false alarms, coverage, speed against named peers."""
-    columns = ["Program", "Quantity", "#Value"]
+    columns = ["Program", "Quantity", "#Value", "Measured", "On"]
     body = [
         [
             plain(f"benchmarks/{row['program']}.py", code=True),
             plain(str(row["name"]).replace("_", " ")),
             figure(row["value"]),
+            *(plain(row.get(name)) for name in ("when", "where")),
         ]
         for row in material.benchmarks
     ]
     return tables.table("benchmarks", "Calibration and benchmarks", columns, body, stack=True)
+
+
+def calibration(material: Material) -> str:
+    """How often v1 against v1 is called a difference, and how often intervals hold the truth; empty if unknown."""
+    found = {str(row["name"]): row["value"] for row in material.benchmarks if row["program"] == "calibration"}
+    if "false_alarm_rate" not in found:
+        return ""
+    said = f"v1 against v1 with other seeds is called a difference in {100 * found['false_alarm_rate']:.1f} % of trials"
+    held = [f"{100 * found[f'coverage_{n}']:.1f} % with {n} pairs" for n in (5, 10) if f"coverage_{n}" in found]
+    return f"{said}; 95 % intervals hold the true difference in {' and '.join(held)}." if held else f"{said}."
 
 
 def provenance(material: Material) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from rematch.report import provenance
 from rematch.report.material import Material, read_benchmarks, read_study
 from rematch.report.page import page
 
+DEVICES = "devices.html"  # the page of `snakemake devices`
 LARGEST = 5_000_000  # bytes: a page that can still be mailed
 
 
@@ -35,7 +36,8 @@ def build(
     here = provenance.environment(Path(lock) if lock else None)
     now = provenance.manifest(read, here, budget, _files(results))
     parts = provenance.parts(now, provenance.read_manifest(Path(earlier)), results)
-    material = Material(read, budget, here, read_benchmarks(benchmarks), tuple(parts))
+    device_page = DEVICES if (results / DEVICES).exists() else ""
+    material = Material(read, budget, here, read_benchmarks(benchmarks), tuple(parts), device_page)
     html = page(material)
     if len(html.encode()) > LARGEST:
         html = page(material, with_pdfs=False)

@@ -99,6 +99,7 @@ class Material:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     benchmarks: tuple[Mapping[str, Any], ...] = ()
     parts: tuple[Mapping[str, Any], ...] = ()  # study, runs, first, last, why
+    device_page: str = ""  # from results/, if devices were compared
 
 
 def read_study(name: str, about: Mapping[str, Any], results: Path, card: str) -> StudyMaterial:

@@ -191,6 +191,17 @@ def test_board_counts_every_metric_and_claim_once(results):
     assert sum(cell.value for cell in row[7:]) == len(results.study.text["claims"])
 
 
+def test_the_method_says_how_far_it_can_be_trusted_and_where_devices_are_compared(results):
+    measured = {"false_alarm_rate": 0.034, "coverage_5": 0.95, "coverage_10": 0.952}
+    rows = tuple({"program": "calibration", "name": name, "value": value} for name, value in measured.items())
+    shown = page(replace(results.material, benchmarks=rows, device_page="devices.html"))
+    assert "v1 against v1 with other seeds is called a difference in 3.4 % of trials" in shown
+    assert "hold the true difference in 95.0 % with 5 pairs and 95.2 % with 10 pairs." in shown
+    assert '<a href="devices.html">' in shown
+    bare = page(results.material)
+    assert "is called a difference in" not in bare and "devices.html" not in bare
+
+
 def test_a_study_without_any_table_still_makes_a_page(results):
     bare = StudyMaterial("bare", results.study.text, results.study.arms)
     shown = page(Material((bare,)))
