@@ -46,7 +46,7 @@ class Settings:
     )
     validation_anchors: int = setting("nodes whose ranking selects the best epoch", at_least=1, data=True)
     test_anchors: int = setting(
-        "most nodes ranked for the report; above it a fixed sample is drawn", at_least=1, data=True
+        "most nodes ranked for the report; above it a fixed sample is drawn", at_least=1, data=True, cost=True
     )
 
     def __post_init__(self) -> None:
