@@ -29,6 +29,7 @@ from torch_geometric.utils import from_smiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.recorded import report
 from rematch.arms import arms_of
 from rematch.card import Card
 from rematch.prepared import Prepared
@@ -270,6 +271,7 @@ def main() -> None:
     """Prints the tables and the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer molecules, no probe of trained models")
+    parser.add_argument("--record", action="store_true", help="put the results into config/benchmarks.csv")
     parser.add_argument("--smiles", type=Path, help="a file with one SMILES a line instead of assembled ones")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -278,8 +280,7 @@ def main() -> None:
     results |= preparation_speed(5, 1000 if options.quick else 5000, smiles)
     results |= {} if options.quick else quality(3)
     print()
-    for name, value in results.items():
-        print(f"RESULT {name} {value:.4g}")
+    report("graph_embeddings", results, options.record)
 
 
 if __name__ == "__main__":
