@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ def job(log: str) -> Iterator[None]:
     try:
         with explained_failures():
             yield
+        logging.info("%.2f processor seconds", time.process_time())
     except Interrupted as error:
         logging.warning("%s", error)
         sys.exit(EXIT_INTERRUPTED)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
+import time
 from types import ModuleType
+
+_log = logging.getLogger(__name__)
 
 
 def study_module(package: str, name: str) -> ModuleType:
@@ -13,10 +17,12 @@ def study_module(package: str, name: str) -> ModuleType:
     The garbage collector rests meanwhile and passes over what was imported from then on: it finds nothing there, and
     its rounds take a third of the import of torch and most of the time that the interpreter needs to end.
     """
-    collecting = gc.isenabled()
+    collecting, began = gc.isenabled(), time.process_time()
     gc.disable()
     try:
-        return importlib.import_module(f"rematch.studies.{package}.{name}")
+        module = importlib.import_module(f"rematch.studies.{package}.{name}")
+        _log.info("%s imported in %.2f processor seconds", module.__name__, time.process_time() - began)
+        return module
     finally:
         gc.freeze()
         if collecting:

@@ -1,5 +1,6 @@
 """`job`: a log file, one line on failure, an exit code."""
 
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ def run(tmp_path, body):
 def test_success_is_silent_and_logged(tmp_path):
     code, terminal, log = run(tmp_path, "pass")
     assert (code, terminal) == (0, "") and "INFO started" in log
+    assert re.search(r"INFO \d+\.\d\d processor seconds\n$", log)
 
 
 @pytest.mark.parametrize(
