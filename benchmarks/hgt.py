@@ -11,7 +11,6 @@ thread, forward and backward, medians of interleaved runs; memory is the peak of
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rematch.card import Card
+from rematch.resident import peak_mb as process_peak_mb
 from rematch.studies.drug_repurposing import losses
 from rematch.studies.drug_repurposing.layer import HgtLayer
 from rematch.studies.drug_repurposing.messages import Edges, message_ends, message_relations, piece
@@ -182,7 +182,7 @@ def main() -> None:
     graph = real_graph(options.raw) if options.raw else random_graph(QUICK if options.quick else 1)
     if options.one_step:
         one_step(*graph, options.widths[0], options.one_step)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(process_peak_mb())
         return
     kind = f"Hetionet in {options.raw.name}" if options.raw else "a random graph with Hetionet's counts"
     print(

@@ -89,12 +89,12 @@ def _scores(folder: Path, manifest: dict[str, Any]) -> pd.DataFrame:
 
 
 def _costs(keys: Sequence[tuple[str, str, str, int]], manifests: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Peak memory of the process and the size of the model, as scores of the split `run`."""
+    """Peak and growth of the memory of the process and the size of the model, as scores of the split `run`."""
     rows = [
         (*key, "run", name, float(manifest[name]), 1, "ok")
         for key, manifest in zip(keys, manifests, strict=True)
-        for name in ("peak_memory_mb", "parameters")
-        if manifest["status"] == "ok"
+        for name in ("peak_memory_mb", "memory_growth_mb", "parameters")
+        if manifest["status"] == "ok" and name in manifest
     ]
     return pd.DataFrame(rows, columns=[*RUN, "split", "name", "value", "n", "status"])
 

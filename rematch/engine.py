@@ -19,6 +19,7 @@ from rematch import checkpoint
 from rematch.divergence import Diverged, NotFinite, check_criterion, check_values, check_weights
 from rematch.interrupt import Interrupted, Watch
 from rematch.learner import Learner
+from rematch.resident import resident_mb
 from rematch.streams import stream
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ class Row(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """Wall-clock seconds of one epoch, and how many of them went into saving states."""
+    """Wall-clock seconds of one epoch, how many of them went into saving states, and the memory held at its end."""
 
     epoch: int
     seconds: float
     checkpoint_seconds: float
+    resident_mb: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Progress:
     best_value: float | None = None
     back_offs: int = 0
     stop_reason: str = ""
-    timings: list[tuple[int, float, float]] = field(default_factory=list)
+    timings: list[tuple[int, float, float, float]] = field(default_factory=list)
     seconds: float = 0.0  # in this epoch so far
     checkpoint_seconds: float = 0.0
 
@@ -229,7 +231,7 @@ class _Run:
         elif at.epoch >= epochs:
             at.stop_reason = "epochs"
         self._tick()
-        at.timings.append(Timing(at.epoch - 1, at.seconds, at.checkpoint_seconds))
+        at.timings.append(Timing(at.epoch - 1, at.seconds, at.checkpoint_seconds, round(resident_mb(), 1)))
         at.seconds = at.checkpoint_seconds = 0.0
 
     def back_off(self, cause: NotFinite) -> None:

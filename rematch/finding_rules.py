@@ -265,9 +265,18 @@ def over_fitted(training: Training) -> Finding | None:
     )
 
 
+def memory_grows(training: Training) -> Finding | None:
+    """Resident memory that goes on growing in the second half of the epochs."""
+    growth, peak = training.last("memory_growth_mb"), training.last("peak_memory_mb")
+    if not growth > limit("memory_growth") * peak:
+        return None
+    evidence = f"{growth:.0f} MB gained over the second half of the epochs, {peak:.0f} MB at most"
+    return Finding("memory-grows", "warning", evidence, "Look for tensors that are kept from step to step.", "S3-49")
+
+
 Rule = Callable[[Training], Finding | None]
 RULES: Sequence[Rule] = (
     gradient_log, vanishing, layer_without_gradient, averaged_lag, idle_patience, not_converged, slow_start,
     rate_cut_early, clipping_binds, dead_units, collapse, over_smoothed, gap_no_proxy, loss_at_chance,
-    loss_not_falling, over_fitted,
+    loss_not_falling, over_fitted, memory_grows,
 )  # fmt: skip

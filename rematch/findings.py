@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from rematch.atomic import write_text
@@ -17,6 +18,7 @@ from rematch.symptoms import Finding, Training
 
 RUN = ["study", "arm", "device", "seed"]
 COLUMNS = [*RUN, *Finding._fields]
+MEMORY = ("peak_memory_mb", "memory_growth_mb")  # of a manifest
 
 
 def diagnose(training: Training) -> list[Finding]:
@@ -32,11 +34,16 @@ def table(histories: pd.DataFrame, manifests: pd.DataFrame, settings: Mapping[st
     """
     rows = []
     criteria = {tuple(item[key] for key in RUN): item.get("criterion") for item in manifests.to_dict("records")}
+    memory = {
+        tuple(item[key] for key in RUN): {name: float(item[name]) for name in MEMORY if name in item}
+        for item in manifests.to_dict("records")
+    }
     for key, part in histories.groupby(RUN, sort=False):
         values = {
             name: v.to_numpy(float)
             for name, v in part.sort_values("step", kind="stable").groupby("name", sort=False)["value"]
         }
+        values |= {name: np.array([value]) for name, value in memory.get(key, {}).items()}
         name, better = _criterion(criteria.get(key))
         for found in diagnose(Training(values, settings.get(key[1], {}), name, better)):
             rows.append((*key, *found))

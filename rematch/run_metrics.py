@@ -39,5 +39,8 @@ RUN_METRICS: dict[str, dict[str, Any]] = {
     ),
     "early_loss_spike": _metric("Early loss spike", "x", "lower", 0.05, "the same, first five epochs only"),
     "peak_memory_mb": _metric("Peak memory", "MB", "lower", 0.0, "largest resident memory of the training process"),
+    "memory_growth_mb": _metric(
+        "Memory growth", "MB", "lower", 0.0, "resident memory gained over the second half of the epochs: a leak goes on"
+    ),
     "parameters": _metric("Parameters", "", "lower", 0.0, "trained numbers in the model"),
 }

@@ -8,8 +8,6 @@ import json
 import logging
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,12 +22,13 @@ from rematch.checkpoint import clean, fingerprint, weights_bytes
 from rematch.devices import describe, open_device
 from rematch.digests import file_digest, text_digest
 from rematch.divergence import Diverged
-from rematch.engine import Fit, fit
+from rematch.engine import Fit, Timing, fit
 from rematch.failures import RunFailed, explained_failures
 from rematch.gpus import one_gpu
 from rematch.late_compiler import import_compiler_late
 from rematch.learner import Learner
 from rematch.repository import git
+from rematch.resident import growth_mb, peak_mb
 from rematch.settings import build
 from rematch.study_modules import study_module
 from rematch.watchdog import Watchdog
@@ -125,7 +124,8 @@ def train_run(
         failed(str(error))
         return
     facts |= {"status": "ok", "criterion": list(learner.criterion), **describe(opened), **_outcome(learner, result)}
-    facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(_peak_memory_mb(), 1)}
+    facts |= {"seconds": round(time.time() - started, 3), "peak_memory_mb": round(peak_mb(), 1)}
+    facts["memory_growth_mb"] = round(growth_mb([timing.resident_mb for timing in result.timings]), 1)
     _write_run(outputs, settings, result, facts)
     clean(Path(state), limits.states)
 
@@ -181,7 +181,7 @@ def _outcome(learner: Learner, result: Fit) -> dict[str, Any]:
 def _write_run(outputs: Outputs, settings: Mapping[str, Any], result: Fit, facts: Mapping[str, Any]) -> None:
     write_text(outputs.settings, yaml.safe_dump(dict(settings), sort_keys=False))
     write_text(outputs.history, _csv(("step", "name", "value"), result.history))
-    write_text(outputs.timings, _csv(("epoch", "seconds", "checkpoint_seconds"), result.timings))
+    write_text(outputs.timings, _csv(Timing._fields, result.timings))
     write_bytes(outputs.model, weights_bytes(result.best))
     write_bytes(outputs.final, weights_bytes(result.final))
     write_text(outputs.manifest, json.dumps(facts, indent=2))
@@ -191,7 +191,7 @@ def _write_failure(outputs: Outputs, settings: Mapping[str, Any], facts: Mapping
     """The run folder of a training that failed for good: empty tables, and a manifest that says why."""
     write_text(outputs.settings, yaml.safe_dump(dict(settings), sort_keys=False))
     write_text(outputs.history, _csv(("step", "name", "value"), []))
-    write_text(outputs.timings, _csv(("epoch", "seconds", "checkpoint_seconds"), []))
+    write_text(outputs.timings, _csv(Timing._fields, []))
     write_bytes(outputs.model, weights_bytes({}))
     write_bytes(outputs.final, weights_bytes({}))
     write_text(outputs.manifest, json.dumps(facts, indent=2))
@@ -204,9 +204,3 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

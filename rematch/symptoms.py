@@ -23,6 +23,7 @@ THRESHOLDS: dict[str, tuple[float, str]] = {
     "gap_contradiction": (0.2, "S1-77: a gap beside a loss at chance"),
     "initial_share": (0.1, "S1-31: evaluated weights that are mostly the initial ones learn late"),
     "smooth": (0.005, "S1-46: Dirichlet energy per layer"),
+    "memory_growth": (0.2, "S3-49: memory that grows while training is steady; share of the peak"),
     "overfit_ratio": (2.0, "S4-83: training loss far below validation loss"),
 }
 

@@ -61,7 +61,7 @@ def look(root: Path, run: Run, settings: Mapping[str, Any], epochs: int, now: fl
         return Sight(run, "failed", epochs, progress.get("epoch", 0), reason=errors[-1], age=now - seen)
     name, course, values = _course(progress.get("history", []))
     finished = progress.get("epoch", 0)
-    spent = [seconds for _, seconds, _ in progress.get("timings", [])]
+    spent = [timing[1] for timing in progress.get("timings", [])]
     remaining = (epochs - finished) * float(np.median(spent)) if spent else None
     found = tuple(finding.finding for finding in diagnose(Training(values, settings, name)))
     best = progress.get("best_value")

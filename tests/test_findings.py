@@ -151,6 +151,8 @@ ILL = [
      "layers_1 1.0e-12 against 2.0e-01"),
     ("over-fitted", {"validation_loss": np.r_[np.full(30, 0.9), np.full(30, 1.4)]}, {},
      "validation loss 1.4, at best 0.9"),
+    ("memory-grows", {"memory_growth_mb": np.array([150.0]), "peak_memory_mb": np.array([500.0])}, {},
+     "150 MB gained over the second half of the epochs, 500 MB at most"),
 ]  # fmt: skip
 
 
