@@ -5,6 +5,8 @@ from numba import njit
 
 from rematch.studies.taxonomy.lanes import COUNT, load, pointer, store
 
+# Functions that use `lanes` are not cached: Numba would not notice when that file changes.
+
 
 def closure(parent_starts: np.ndarray, parents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(offsets (n + 1,) int64, ancestors (pairs,) int32, steps (pairs,) uint8) of nodes numbered parents first.
@@ -46,7 +48,7 @@ def _tree_depths(parent, depth):
     return pairs
 
 
-@njit(cache=True, boundscheck=False)
+@njit(boundscheck=False)
 def _tree_fill(parent, depth, offsets, ancestors):
     lists = pointer(ancestors)
     at = 0
@@ -91,7 +93,7 @@ def _dag_closure(parent_starts: np.ndarray, parents: np.ndarray) -> tuple[np.nda
     return offsets, ancestors[: offsets[n]], steps[: offsets[n]]
 
 
-@njit(cache=True, boundscheck=False)
+@njit(boundscheck=False)
 def _dag_fill(parent_starts, parents, first, offsets, ancestors, steps, place):
     """Fills the lists of the nodes from `first` on; returns the first node for which there may be no room. `place` (n,)
     is where the list of the current node holds an ancestor: valid from offsets[x] on."""

@@ -2,7 +2,7 @@
 
 Numba keeps what it compiled on disk and compiles again when the file of a function changes, but not when a function
 that it calls changes in another file. The digest of those files is therefore a constant of the entry points, and
-constants are part of the cache's key.
+constants are part of the cache's key; nothing that they call is kept, or it would be used again as it was.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _draw(nothing, mark, relations, anchors, positives, position, key, recipe, r
 
 
 def _compile(digest: int) -> tuple[Callable, Callable]:
-    @njit(**OPTIONS)
+    @njit(cache=True, **OPTIONS)
     def train_pairs(table, relations, anchors, positives, position, key, batch, weights, targets, recipe):
         """(sum of the losses, number of negatives used) after updating `table` (n, padded dim) in place.
 
@@ -117,7 +117,7 @@ def _compile(digest: int) -> tuple[Callable, Callable]:
         return _train(table, relations, anchors, positives, position, key, batch, weights, targets, recipe, slots,
                       group, rows, counts, moves, scratch, mark, seen)  # fmt: skip
 
-    @njit(**OPTIONS)
+    @njit(cache=True, **OPTIONS)
     def draw_batch(relations, anchors, positives, position, key, recipe, rows, counts):
         """Fills `rows` (batch, negatives + 2) and `counts` (batch,) with what `train_pairs` draws from there."""
         assert digest != 0

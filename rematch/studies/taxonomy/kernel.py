@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
 
 # No fastmath: with it the compiler may sum in another order in each copy that it makes of a loop, and which copy runs
 # depends on how far apart the arrays lie, so that equal seeds end in other bytes.
-OPTIONS = dict(cache=True, fastmath=False, error_model="numpy", boundscheck=False)
+OPTIONS = dict(fastmath=False, error_model="numpy", boundscheck=False)
 
 
 @njit(**OPTIONS)

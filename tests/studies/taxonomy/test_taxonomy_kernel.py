@@ -4,9 +4,10 @@ import geoopt
 import numpy as np
 import pytest
 import torch
+from numba.extending import is_jitted
 from small_hierarchies import DIAMOND, prepared, random_tree, settings
 
-from rematch.studies.taxonomy import geometry
+from rematch.studies.taxonomy import closure, compiled, geometry, kernel, moving, sampling
 from rematch.studies.taxonomy.compiled import draw_batch, source_digest, train_pairs
 from rematch.studies.taxonomy.train import learner
 from rematch.studies.taxonomy.update import update
@@ -223,6 +224,15 @@ def test_uniform_negatives_are_uniform(tmp_path):
     others = np.delete(seen, [0, 7])
     expected = 4000 * 10 / 198
     assert ((others - expected) ** 2 / expected).sum() < 280  # chi squared with 197 degrees of freedom, p < 0.0001
+
+
+def test_nothing_is_cached_that_is_compiled_from_other_files_too():
+    entries = {train_pairs, draw_batch}
+    inner = [f for module in (kernel, moving, sampling, compiled) for f in vars(module).values() if is_jitted(f)]
+    assert len(inner) > 8 and entries < set(inner)
+    kept = {f for f in inner if type(f._cache).__name__ != "NullCache"}
+    assert kept == entries
+    assert all(type(f._cache).__name__ == "NullCache" for f in (closure._tree_fill, closure._dag_fill))
 
 
 def test_the_compiled_code_carries_the_digest_of_its_sources():
