@@ -11,8 +11,8 @@ from rematch import settings as checked
 from rematch.arms import Arm, arms_of
 from rematch.datasets import load_datasets
 from rematch.device_comparison.plan import Plan, read_plan
-from rematch.devices import resolve as resolve_devices
 from rematch.ledger import check_ledger
+from rematch.machine import resolve as resolve_devices
 from rematch.study import LABEL, Study, load_study
 from rematch.subsets import attribution_arms
 

@@ -3,7 +3,7 @@
 import shutil
 
 from rematch.device_comparison.plan import setups
-from rematch.devices import check_machine
+from rematch.machine import check_machine
 
 PLAN = EXPERIMENT.device_comparison
 

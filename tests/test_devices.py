@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from rematch import devices
-from rematch.devices import check_machine, cores, describe, open_device, resolve
+from rematch import machine
+from rematch.devices import describe, open_device
+from rematch.machine import check_machine, cores, resolve
 
 
 def test_auto_takes_the_first_device_that_is_there_and_allowed(monkeypatch):
-    monkeypatch.setattr(devices, "visible", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr(machine, "visible", lambda: ["cpu", "cuda"])
     assert resolve("auto", {}, "c") == ("cuda",)
     assert resolve("auto", {"cuda": "too slow"}, "c") == ("cpu",)
-    monkeypatch.setattr(devices, "visible", lambda: ["cpu"])
+    monkeypatch.setattr(machine, "visible", lambda: ["cpu"])
     assert resolve("auto", {}, "c") == ("cpu",)
 
 
@@ -32,31 +33,31 @@ def test_a_list_gives_every_device_in_its_order():
     ],
 )
 def test_refusals_say_what_is_allowed(monkeypatch, wanted, forbidden, message):
-    monkeypatch.setattr(devices, "visible", lambda: ["cpu"])
+    monkeypatch.setattr(machine, "visible", lambda: ["cpu"])
     with pytest.raises(ValueError, match=message):
         resolve(wanted, forbidden, "config")
 
 
 def test_what_this_machine_lacks_is_one_line_with_what_it_has(monkeypatch):
-    monkeypatch.setattr(devices.shutil, "which", lambda name: None)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(ValueError, match=r"c: device: cuda is not here, no NVIDIA GPU was found .*; available: cpu"):
         check_machine(["cpu", "cuda"], 1, "c")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(ValueError, match="cuda is not here, CUDA_VISIBLE_DEVICES hides every GPU; available: cpu"):
         check_machine(["cuda"], 1, "c")
-    monkeypatch.setattr(devices, "cores", lambda: 4)
+    monkeypatch.setattr(machine, "cores", lambda: 4)
     with pytest.raises(ValueError, match="c: threads: expected at most the 4 cores of this machine, found 64"):
         check_machine(["cpu"], 64, "c")
     check_machine(["cpu"], 4, "c")
 
 
 def test_hidden_gpus_are_not_visible(monkeypatch):
-    monkeypatch.setattr(devices.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(machine.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "cuda" not in devices.visible()
+    assert "cuda" not in machine.visible()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert "cuda" in devices.visible()
+    assert "cuda" in machine.visible()
 
 
 @pytest.fixture

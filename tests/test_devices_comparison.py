@@ -11,9 +11,9 @@ from torch import nn
 
 from rematch.device_comparison import plan
 from rematch.device_comparison.agreement import Step, agreement, compare, first_step, in_double
-from rematch.device_comparison.measure import measure_setup, read_measured
+from rematch.device_comparison.measure import measure_setup
 from rematch.device_comparison.plan import Plan, Setup, read_plan, setups
-from rematch.device_comparison.table import device_table, recommend
+from rematch.device_comparison.table import device_table, read_measured, recommend
 from rematch.learner import Criterion
 from rematch.report.devices import build, device_claims
 from rematch.torch_learner import TorchLearner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rematch.devices import cores
+from rematch.machine import cores
 from tests.conftest import ROOT
 
 CONFIG = """\

@@ -7,7 +7,7 @@ import math
 import resource
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +103,3 @@ def _device_memory_mb(device: Any) -> float:
     if device.type == "mps":
         return torch.mps.driver_allocated_memory() / 1e6
     return math.nan
-
-
-def read_measured(files: Sequence[str]) -> dict[tuple[str, str, str, int], dict[str, Any]]:
-    """(study, arm, device, threads) -> what was measured, from `.../<study>/<arm>/<device>-<threads>.json`."""
-    found = {}
-    for path in map(Path, files):
-        device, threads = path.stem.split("-")
-        found[path.parts[-3], path.parts[-2], device, int(threads)] = json.loads(path.read_text())
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rematch.devices import DEVICES, absent, cores
+from rematch.machine import DEVICES, absent, cores
 from rematch.settings import suggestion
 
 KEYS = ("threads", "epochs", "seeds")

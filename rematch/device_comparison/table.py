@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,15 @@ WORTH = 1.1  # times as fast: what is less lies within the noise of timing
 BASE = ("cpu", 1)
 
 Measured = Mapping[tuple[str, str, str, int], Mapping[str, Any]]
+
+
+def read_measured(files: Sequence[str]) -> dict[tuple[str, str, str, int], dict[str, Any]]:
+    """(study, arm, device, threads) -> what was measured, from `.../<study>/<arm>/<device>-<threads>.json`."""
+    found = {}
+    for path in map(Path, files):
+        device, threads = path.stem.split("-")
+        found[path.parts[-3], path.parts[-2], device, int(threads)] = json.loads(path.read_text())
+    return found
 
 
 def device_table(

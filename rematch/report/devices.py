@@ -11,11 +11,10 @@ from markupsafe import Markup
 
 from rematch.atomic import write_text
 from rematch.claims import read_claims
-from rematch.device_comparison.measure import read_measured
 from rematch.device_comparison.plan import Setup
-from rematch.device_comparison.table import Measured, device_scores, device_table, recommend
-from rematch.devices import cores
+from rematch.device_comparison.table import Measured, device_scores, device_table, read_measured, recommend
 from rematch.evidence import Evidence
+from rematch.machine import cores
 from rematch.report import numbers, tables
 from rematch.report.page import TEMPLATES, policy
 from rematch.report.tables import Cell, Table, figure, pill, plain
