@@ -45,6 +45,7 @@ CAPTIONS = {  # figure -> title and what to look for; `-v3` and the like are put
     ),
 }
 ORDER = tuple(CAPTIONS)
+NUMBERS = {"difference": "compared", "shares": "changed", "groups": "compared"}  # figure -> where its numbers stand
 TABLES = (
     *(sections.comparison, sections.beside, sections.pairs, sections.samples, sections.gaps, sections.shares),
     *(ledger_tables.claims, ledger_tables.tiers, ledger_tables.findings, ledger_tables.published),
@@ -171,6 +172,8 @@ def figures(study: StudyMaterial, styles: Styles, with_pdfs: bool = True) -> dic
         pdf = study.pdfs.get(name) if with_pdfs else None
         whole = pdf and f"data:application/pdf;base64,{base64.b64encode(pdf).decode()}"
         found[name]["pdf"] = whole or f"{found[name]['file']}.pdf"
+        found[name]["numbers"] = f"#{study.name}-{NUMBERS.get(name.split('-')[0], 'all-runs')}"
+        found[name]["runs"] = f"runs/{study.name}/"
         found[name]["command"] = f"{study.call} --forcerun study_figures -- results/figures/{study.name}"
     return found
 

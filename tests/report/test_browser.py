@@ -120,6 +120,16 @@ def saved(page, selector: str, file: Path) -> bytes:
     return file.read_bytes()
 
 
+def test_filter_and_copy_by_keyboard_alone(opened):
+    table = "antibody_affinity-comparison"
+    opened.focus(f'[data-filter="{table}"]')
+    opened.keyboard.type("pearson")
+    opened.keyboard.press("Tab")
+    opened.keyboard.press("Enter")  # the button behind the filter
+    opened.locator("#said", has_text="Copied 1 row as csv").wait_for(state="attached")
+    assert opened.evaluate("navigator.clipboard.readText()").count("\n") == 2
+
+
 def test_figures_are_saved_from_the_page_alone_in_the_colours_for_paper(browser, results, tmp_path):
     alone = shutil.copy(results.root / "results" / "report.html", tmp_path / "mailed.html")
     context = browser.new_context(color_scheme="dark", accept_downloads=True)

@@ -113,7 +113,7 @@
     const text = formats[button.dataset.copy](heads.map((head) => head.textContent.trim()), rows, right);
     let done = true;
     try { await navigator.clipboard.writeText(text); } catch { done = copyOldWay(text); button.focus(); }
-    say(done ? `Copied ${rows.length} rows as ${button.dataset.copy}` : "The browser refused to copy");
+    say(done ? `Copied ${rows.length} row${rows.length === 1 ? "" : "s"} as ${button.dataset.copy}` : "The browser refused to copy");
     const label = button.textContent;
     button.textContent = done ? "Copied" : "Refused";
     setTimeout(() => { button.textContent = label; }, 1200);
