@@ -13,23 +13,27 @@ from rematch.studies.drug_repurposing.settings import Settings
 
 BASE_MB = 450.0  # torch, numba and the prepared graph, before the first step
 TABLES = 26.0  # float32 tables (nodes, hidden) alive at the peak of one layer's backward pass, counted in its code
-EDGE_ROWS = 8.0  # rows (edges, embedding) alive at the peak of the link loss
+LINK_ROWS = 8.0  # rows (edges, embedding) alive at the peak of the link loss with one negative
+CONTRAST_ROWS = 17.0  # the same of the contrastive loss
 
 
 def predicted_mb(settings: Settings, data: Mapping[str, np.ndarray]) -> float:
     """Peak resident memory in MB of training `settings` on the prepared graph; an estimate.
 
-    On Hetionet with hidden 64 and all messages it says 1,355 MB where 1,331 MB were measured.
+    On Hetionet at a quarter of the widths it says 711 MB for v1, 2,052 for v2 and 1,566 for v3, where 684, 2,080 and
+    1,414 were measured.
     """
     nodes, relations = int(data["type_ptr"][-1]), 2 * len(data["relation_ends"])
     hidden, embedding, types = settings.width("hidden"), settings.width("embedding"), len(data["type_ptr"]) - 1
     weights = nodes * hidden + embedding * hidden
     weights += settings.layers * (types * 4 * hidden**2 + relations * 2 * hidden**2 // settings.heads)
     sizes = np.diff(data["relation_ptr"])
-    drawn = np.minimum(sizes, settings.edges_per_batch).sum() * (settings.link_weight + settings.contrastive_weight > 0)
+    drawn = int(np.minimum(sizes, settings.edges_per_batch).sum())
+    rows = LINK_ROWS * (1 + settings.negatives) / 2 * (settings.link_weight > 0)
+    rows += CONTRAST_ROWS * (settings.contrastive_weight > 0)
     numbers = 6 * weights  # values, gradients, two moments of Adam, the best and the last weights
     numbers += settings.layers * TABLES * nodes * hidden + 4 * nodes * embedding
-    numbers += EDGE_ROWS * int(drawn) * embedding * (1 + settings.negatives) / 2
+    numbers += rows * drawn * embedding
     numbers += _path_numbers(data) if settings.path_features else 0.0
     plans = PARTS if settings.treatments_in_messages == "others" else 0  # beside the one of all edges
     return BASE_MB + 4 * float(numbers) / 1e6 + (64 + 40 * plans) * float(sizes.sum()) / 1e6
