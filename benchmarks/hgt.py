@@ -1,6 +1,6 @@
 """One training step of the attention layers, ours against torch_geometric's HGTConv with the same weights and edges.
 
-    python benchmarks/hgt.py [--quick] [--raw FOLDER] [--widths 128 256] [--repeats 5]
+    python benchmarks/hgt.py [--quick] [--raw FOLDER] [--widths 128 256] [--repeats 5] [--record]
 
 `--raw` is a folder with Hetionet's node and edge files; without it a random graph has the same types, relations and
 counts. HGTConv gets 5,000 edges per relation, as in the recipe, because all edges would need tens of GB; ours is timed
@@ -24,6 +24,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.recorded import report
 from rematch.card import Card
 from rematch.resident import peak_mb as process_peak_mb
 from rematch.studies.drug_repurposing import losses
@@ -175,6 +176,7 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, help="folder with Hetionet's node and edge files")
     parser.add_argument("--widths", type=int, nargs="+", help="default 128 256, with --quick 128")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--record", action="store_true", help="put the results into config/benchmarks.csv")
     parser.add_argument("--one-step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.widths = options.widths or ([128] if options.quick else [128, 256])
@@ -189,17 +191,22 @@ def main() -> None:
         f"{kind}{f', divided by {QUICK}' if options.quick and not options.raw else ''}: {LAYERS} layers, {HEADS} heads"
     )
     print("width   messages  all edges   HGTConv      ours  ours on all  speedup  difference")
-    results = [compare(*graph, width, options.repeats) for width in options.widths]
+    found = [compare(*graph, width, options.repeats) for width in options.widths]
     arguments = [*(["--quick"] if options.quick else []), *(["--raw", str(options.raw)] if options.raw else [])]
     steps = ("1", "4", *(() if options.quick else ("peer",)))
     names = {"1": "ours, one batch", "4": "ours, four accumulated batches", "peer": "HGTConv, a batch of messages only"}
     peaks = {what: peak_mb(arguments, what, options.widths[-1]) for what in steps}
     for what, value in peaks.items():
         print(f"peak memory at width {options.widths[-1]}, {names[what]}: {value:.0f} MB")
-    print(f"RESULT speedup_vs_hgtconv {min(speedup for speedup, _ in results):.3g}")
-    print(f"RESULT peak_mb {peaks['1']:.0f}")
-    print(f"RESULT peak_mb_accumulated {peaks['4']:.0f}")
-    print(f"RESULT largest_relative_difference {max(difference for _, difference in results):.2g}")
+    results = {
+        "speedup_vs_hgtconv": min(speedup for speedup, _ in found),
+        "peak_mb": peaks["1"],
+        "peak_mb_accumulated": peaks["4"],
+        "largest_relative_difference": max(difference for _, difference in found),
+    }
+    if "peer" in peaks:
+        results["peak_mb_hgtconv"] = peaks["peer"]
+    report("hgt", results, options.record)
 
 
 if __name__ == "__main__":
