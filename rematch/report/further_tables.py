@@ -41,6 +41,7 @@ def _table(study: StudyMaterial, name: str, about: Mapping[str, Any], frame: pd.
         heads,
         body if heads else [],
         source=file,
+        stack=True,
         command=f"{study.call} --forcerun evaluate -- results/{file.removesuffix(f'/tables/{name}.csv')}/scores.csv",
     )
 
@@ -52,7 +53,7 @@ def _head(column: pd.Series, label: str) -> str:
 
 
 def _cell(value: Any) -> Cell:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or numbers.is_missing(value):
         return plain(value)
     whole = isinstance(value, int) or float(value).is_integer()
-    return Cell(numbers.count(value), value) if whole and not numbers.is_missing(value) else figure(value)
+    return Cell(numbers.count(value), value) if whole else figure(value)

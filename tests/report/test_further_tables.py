@@ -9,7 +9,7 @@ from rematch.report.page import page
 
 ABOUT = {"title": "Top new treatments", "about": "Look for known drugs.", "arm": "v2", "rows": 2}
 FRAME = pd.DataFrame(
-    {"drug": ["<b>", "b", "c"], "rank": [1, 2, 3], "score": [0.51234, 0.4, 0.3], "path": ["x" * 50] * 3}
+    {"drug": ["<b>", "b", "c"], "rank": [1, 2, 3], "score": [0.51234, 0.4, 0.3], "path": ["x" * 50, None, ""]}
 )
 
 
@@ -32,7 +32,7 @@ def test_without_columns_all_are_shown_and_long_text_gets_room(results):
     (shown,) = further(study(results))
     assert [column.kind for column in shown["table"].columns] == ["text", "number", "number", "text"]
     assert [column.wide for column in shown["table"].columns] == [False, False, False, True]
-    assert shown["table"].rows[0][1].text == "1"
+    assert shown["table"].rows[0][1].text == "1" and shown["table"].rows[1][3].text == ""
 
 
 def test_a_table_whose_arm_is_not_trained_is_left_out_and_a_missing_one_is_said(results):
