@@ -23,7 +23,7 @@ setup: .venv/.installed  ## only the environment
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-packages:  # what the browser tests need from the system; they are skipped, with the reason, where it cannot be had
+packages:  # what the browser and SLURM tests need from the system; they are skipped, with the reason, where it cannot be had
 	@sh tests/integration/packages.sh
 
 lint: setup  ## ruff, snakefmt, snakemake --lint
