@@ -38,6 +38,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.recorded import report  # noqa: E402
 from rematch import checkpoint, engine  # noqa: E402
 
 NOT_COMPARED = ("timings.csv", "manifest.json")  # clocks, and what the machine was like
@@ -381,6 +382,7 @@ def main() -> None:
     parser.add_argument("--studies", default="", help="comma-separated names (default: all; quick: the first)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, help="length of the training that measures the cost (60; quick 12)")
+    parser.add_argument("--record", action="store_true", help="put the results into config/benchmarks.csv")
     options = parser.parse_args()
     chosen = list(studies(set(filter(None, options.studies.split(",")))))
     if options.quick and not options.studies:
@@ -400,9 +402,12 @@ def main() -> None:
         print(
             f"{job:<22}{cost.percent:6.2f} % {cost.saves:3d} saves {cost.megabytes:8.2f} MB {cost.milliseconds:8.1f} ms"
         )
-    print(f"RESULT kills {sum(len(item.deaths) for item in found)}")
-    print(f"RESULT byte_equal {sum(item.equal for item in found) / len(found):g}")
-    print(f"RESULT checkpoint_overhead_percent {max(cost.percent for cost in costs.values()):.3f}")
+    results = {
+        "kills": sum(len(item.deaths) for item in found),
+        "byte_equal": sum(item.equal for item in found) / len(found),
+        "checkpoint_overhead_percent": max(cost.percent for cost in costs.values()),
+    }
+    report("chaos", results, options.record)
 
 
 if __name__ == "__main__":

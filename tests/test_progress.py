@@ -23,7 +23,10 @@ def terminal():
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
     def seen() -> str:
-        return os.read(leader, 100_000).decode() if select.select([leader], [], [], 1.0)[0] else ""
+        parts = []
+        while select.select([leader], [], [], 0.5)[0]:  # a terminal hands out what it has in pieces
+            parts.append(os.read(leader, 100_000))
+        return b"".join(parts).decode()
 
     with os.fdopen(follower, "w") as stream:
         yield stream, seen
