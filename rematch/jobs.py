@@ -21,7 +21,7 @@ def job(log: str) -> Iterator[None]:
     """Runs the body with its log records in the file `log` and on standard error.
 
     A mistake of the user's (`ValueError`) or a known failure (`RunFailed`) ends in one line on standard error, with
-    the traceback in the log, and exit code 1. `Interrupted` ends with code 75, so that a retry goes on.
+    the traceback in the log, and exit code 1. `Interrupted` and Ctrl-C end with code 75, so that a retry goes on.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     Path(log).write_text("")
@@ -41,6 +41,9 @@ def job(log: str) -> Iterator[None]:
         logging.info("%.2f processor seconds", time.process_time())
     except Interrupted as error:
         logging.warning("%s", error)
+        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt:  # outside a training, which saves its state first
+        logging.warning("interrupted; the same call starts this job again")
         sys.exit(EXIT_INTERRUPTED)
     except (ValueError, RunFailed) as error:
         _write_traceback(log)

@@ -34,6 +34,7 @@ def test_success_is_silent_and_logged(tmp_path):
     ("body", "status", "line"),
     [
         ("raise ValueError('a.csv: row 2: expected 1,\\n found 2')", 1, "a.csv: row 2: expected 1, found 2\n"),
+        ("raise KeyboardInterrupt", 75, "interrupted; the same call starts this job again"),
         ("raise KeyError('lost')", 1, "KeyError: 'lost'; the traceback is in "),
         ("raise OSError(28, 'No space left', '/x')", 1, "the disk is full at /x: free space or choose another"),
         ("raise MemoryError('big')", 1, "out of memory (big): lower "),
