@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import statistics
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from rematch import prepared
 from rematch.atomic import write_text
 from rematch.devices import describe, open_device
 from rematch.failures import RunFailed, explained_failures
+from rematch.resident import peak_mb
 from rematch.settings import build
 from rematch.study_modules import study_module
 from rematch.watchdog import Watchdog
@@ -71,7 +70,7 @@ def measure(
         seconds[seed] = statistics.median(timing.seconds for timing in result.timings[1:])
         quality[seed] = [row.value for row in result.history if row.name == f"validation_{learner.criterion.name}"][-1]
         memory = _device_memory_mb(opened)
-    peak = _peak_memory_mb()  # before the reference step in float64, which is no part of a training
+    peak = peak_mb()  # before the reference step in float64, which is no part of a training
     first = next(iter(data))
     found = agreement(make, arm, prepared.read(Path(data[first])), first, opened)
     return {
@@ -86,12 +85,6 @@ def measure(
         "device_memory_mb": None if math.isnan(memory) else round(memory, 1),
         "agreement": found._asdict() | {"holds": found.holds},
     }
-
-
-def _peak_memory_mb() -> float:
-    """The largest resident memory of this process so far, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def _device_memory_mb(device: Any) -> float:
