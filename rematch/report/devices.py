@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from rematch.atomic import write_text
 from rematch.claims import read_claims
@@ -16,7 +14,7 @@ from rematch.device_comparison.table import Measured, device_scores, device_tabl
 from rematch.evidence import Evidence
 from rematch.machine import cores
 from rematch.report import numbers, tables
-from rematch.report.page import TEMPLATES, policy
+from rematch.report.offline import fill
 from rematch.report.tables import Cell, Table, figure, pill, plain
 from rematch.run_metrics import RUN_METRICS
 from rematch.verdicts import ledger
@@ -136,20 +134,10 @@ def _expected(value: Any) -> Any:
 
 def render(parts: Sequence[Mapping[str, Any]], epochs: int, budget: str) -> str:
     """The page as HTML that needs nothing else and asks no host for anything."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css, script = ((TEMPLATES / name).read_text() for name in ("style.css", "script.js"))
-    return environment.get_template("devices.html.j2").render(
+    return fill(
+        "devices.html.j2",
         parts=parts,
         epochs=epochs,
         budget=budget,
         cores=cores(),
-        css=Markup(css),
-        script=Markup(script),
-        policy=policy(css, script),
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rematch.claims import VERDICTS
@@ -19,6 +17,7 @@ from rematch.report.further_tables import further
 from rematch.report.headline import answer_counts, board, headline
 from rematch.report.inline import Styles, inline
 from rematch.report.material import Material, StudyMaterial
+from rematch.report.offline import fill
 
 TEMPLATES = Path(__file__).parent / "templates"
 CAPTIONS = {  # figure -> title and what to look for; `-v3` and the like are put behind the name
@@ -91,18 +90,11 @@ def page(material: Material, with_pdfs: bool = True) -> str:
 
     With `with_pdfs` every figure's PDF is part of the page, otherwise a link to its file.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     styles = Styles()
     studies = [_study(study, styles, with_pdfs) for study in material.studies]
-    css = (TEMPLATES / "style.css").read_text() + styles.sheet()
-    script = (TEMPLATES / "script.js").read_text()
-    return environment.get_template("page.html.j2").render(
+    return fill(
+        "page.html.j2",
+        styles.sheet(),
         studies=studies,
         board=board(material),
         contradictions=across.contradictions(material),
@@ -115,22 +107,7 @@ def page(material: Material, with_pdfs: bool = True) -> str:
         parts=across.parts(material),
         glossary=GLOSSARY,
         budget=material.budget,
-        css=Markup(css),
-        script=Markup(script),
-        policy=policy(css, script),
     )
-
-
-def policy(css: str, script: str) -> str:
-    """A content security policy under which only this style sheet and this script count, and nothing is fetched."""
-    return (
-        f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
 def _study(study: StudyMaterial, styles: Styles, with_pdfs: bool) -> dict[str, Any]:

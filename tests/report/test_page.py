@@ -11,7 +11,8 @@ import pytest
 
 from rematch.report.headline import answer_counts, board, headline
 from rematch.report.material import Material, StudyMaterial
-from rematch.report.page import page, policy
+from rematch.report.offline import policy
+from rematch.report.page import page
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\"'{{7*7}}"
 VOID = {"meta", "link", "input", "br", "img", "hr"}
