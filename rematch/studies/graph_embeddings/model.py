@@ -18,15 +18,15 @@ class GraphEncoder(nn.Module):
 
     def __init__(self, settings: Settings, node_width: int, edge_width: int):
         super().__init__()
-        width, dim = settings.hidden_width, settings.embedding_width
+        width = settings.hidden_width
         self.readout, self.jumping = READOUTS[settings.readout], settings.jumping
         self.input = nn.Linear(node_width, width)
         self.edge_weights = nn.ParameterList(_edge_weight(edge_width, width) for _ in range(settings.num_layers))
         self.layers = nn.ModuleList(_layer(width) for _ in range(settings.num_layers))
         self.norms = nn.ModuleList(NORMS[settings.layer_norm](width) for _ in range(settings.num_layers))
-        self.output = nn.Linear(width * (settings.num_layers if settings.jumping == "concat" else 1), dim)
+        self.output = OUTPUTS[settings.embedding](settings.readout_width, settings.embedding_width)
         inner = settings.head_width
-        self.head = nn.Sequential(nn.Linear(dim, inner), nn.ReLU(), nn.Linear(inner, inner))
+        self.head = nn.Sequential(nn.Linear(settings.embedding_width, inner), nn.ReLU(), nn.Linear(inner, inner))
 
     def forward(self, batch: Batch) -> Tensor:
         """Embeddings, before the head: what the probes see."""
@@ -68,5 +68,6 @@ def _mean(h: Tensor, graph: Tensor, size: int) -> Tensor:
     return _sum(h, graph, size) / torch.bincount(graph, minlength=size).clamp(min=1).unsqueeze(1)
 
 
+OUTPUTS = {"output": nn.Linear, "readout": nn.Identity}
 READOUTS = {"sum": _sum, "mean": _mean}
 NORMS = {"none": lambda width: nn.Identity(), "batch": nn.BatchNorm1d}

@@ -38,7 +38,8 @@ class Settings:
     layer_norm: Literal["none", "batch"] = setting("normalisation between layers")
     jumping: Literal["last", "concat"] = setting("layers that are read out: the last, or all concatenated")
     readout: Literal["mean", "sum"] = setting("how nodes become a graph")
-    head: Literal["bottleneck", "full"] = setting("projection head: half the embedding's width, or all of it")
+    embedding: Literal["output", "readout"] = setting("what is kept: a linear layer of embedding_dim, or what it reads")
+    head: Literal["bottleneck", "full"] = setting("projection head: half the width of embedding_dim, or all of it")
 
     # contrast
     normalise: bool = setting("divide projections by their L2 norm before they are compared")
@@ -88,14 +89,24 @@ class Settings:
         return self._width(self.hidden_dim)
 
     @property
-    def embedding_width(self) -> int:
-        """Width of the embedding after `width_scale`, a multiple of 8, at most `widest`."""
+    def readout_width(self) -> int:
+        """Width of all layers that are read out."""
+        return self.hidden_width * {"last": 1, "concat": self.num_layers}[self.jumping]
+
+    @property
+    def output_width(self) -> int:
+        """`embedding_dim` after `width_scale`, a multiple of 8, at most `widest`."""
         return self._width(self.embedding_dim)
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embedding."""
+        return {"output": self.output_width, "readout": self.readout_width}[self.embedding]
 
     @property
     def head_width(self) -> int:
         """Width of what the loss compares."""
-        return {"bottleneck": max(1, self.embedding_width // 2), "full": self.embedding_width}[self.head]
+        return {"bottleneck": max(1, self.output_width // 2), "full": self.output_width}[self.head]
 
     @property
     def epochs_per_loop(self) -> int:

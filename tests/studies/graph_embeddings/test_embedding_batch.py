@@ -110,7 +110,24 @@ def test_encoder_equals_gineconv_of_pyg():
     torch.testing.assert_close(model(batch), model.output(nn_.global_add_pool(h, batch.graph)))
 
 
-@pytest.mark.parametrize("changes", [{}, {"readout": "mean"}, {"jumping": "concat"}, {"layer_norm": "none"}])
+@pytest.mark.parametrize("jumping, parts", [("last", 1), ("concat", 3)])
+def test_readout_embedding_is_what_the_output_layer_reads(jumping, parts):
+    batch = collate(random_graphs(5, 4), np.arange(5), *SIZES)
+    full = build(settings(jumping=jumping, num_layers=3), 4, 4, 1).eval()
+    kept = build(settings(jumping=jumping, num_layers=3, embedding="readout"), 4, 4, 1).eval()
+    kept.load_state_dict(
+        {k: v for k, v in full.state_dict().items() if not k.startswith(("output", "head"))}, strict=False
+    )
+    embeddings = kept(batch)
+    assert embeddings.shape == (5, parts * settings().hidden_width)
+    torch.testing.assert_close(full.output(embeddings), full(batch))
+    assert kept.project(embeddings).shape == full.project(full(batch)).shape
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"readout": "mean"}, {"jumping": "concat"}, {"layer_norm": "none"}, {"embedding": "readout"}],
+)
 def test_embedding_does_not_depend_on_the_order_of_nodes(changes):
     graph = random_graphs(1, 9)
     count = int(graph.node_counts[0])
