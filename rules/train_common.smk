@@ -80,7 +80,7 @@ def prepared_for_each(file):
 
 
 def embedded_data(wildcards):
-    files = ("train.safetensors", "names.parquet")
+    files = ("train.safetensors", "test.safetensors", "names.parquet")
     return [
         prepared(wildcards.study, wildcards.arm, wildcards.seed, file) for file in files
     ]

@@ -20,7 +20,7 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "manifest.json").write_text(json.dumps({"status": "ok"}))
     pd.DataFrame({"name": ["a", "b"]}).to_parquet(tmp_path / "names.parquet")
     module = ModuleType("rematch.studies.made_up.evaluate")
-    module.embeddings = lambda settings, weights, train, names: pd.DataFrame(
+    module.embeddings = lambda settings, weights, train, test, names: pd.DataFrame(
         {"id": names.index, "name": names["name"], "dim_0": weights["table"][:, 0], "dim_1": weights["table"][:, 1]}
     )
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -30,7 +30,7 @@ def run(tmp_path, monkeypatch):
     def export_it():
         files = [str(tmp_path / name) for name in ("model.safetensors", "manifest.json")]
         outputs = [str(tmp_path / name) for name in ("embeddings.parquet", "embeddings.csv")]
-        export.export_embeddings("made_up", {}, *files, ["none", str(tmp_path / "names.parquet")], outputs)
+        export.export_embeddings("made_up", {}, *files, ["none", "none", str(tmp_path / "names.parquet")], outputs)
         return outputs
 
     return export_it, module, tmp_path

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from rematch.export import with_dimensions
 from rematch.scores import Evaluation, Score
 from rematch.studies.drug_repurposing import ranking
 from rematch.studies.drug_repurposing.downstream import cluster_agreement, trees
@@ -57,14 +60,17 @@ def evaluate(
 
 
 def embeddings(
-    settings: Settings, weights: dict[str, Tensor], train: dict[str, np.ndarray], names: pd.DataFrame
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
 ) -> pd.DataFrame:
     """One row per node: id, name, type, and its embedding in columns dim_0, dim_1, ..."""
     if "embeddings" not in weights:
         raise ValueError(f"model {settings.model}: expected embeddings, found scores of pairs only")
     nodes = names[names.kind == "node"].sort_values("number", ignore_index=True)[["id", "name", "type"]]
-    values = weights["embeddings"].cpu().numpy()
-    return nodes.join(pd.DataFrame(values, columns=[f"dim_{i}" for i in range(values.shape[1])]))
+    return with_dimensions(nodes, weights["embeddings"].cpu().numpy())
 
 
 def _cold_and_warm(result: ranking.Ranked, treatments: np.ndarray, known: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rematch.export import with_dimensions
 from rematch.scores import Evaluation, Score
 from rematch.streams import numpy_generator
 from rematch.studies.graph_embeddings import features
@@ -49,8 +50,7 @@ def evaluate(
     device: torch.device,
 ) -> Evaluation:
     """Scores of a saved encoder on the test graphs and the probe sets, computed in float32 for every arm."""
-    batch = batch_graphs(settings, len(train["train.node_offsets"]) - 1)
-    task = Task(settings, train["node_sizes"], train["edge_sizes"], VIEW_SEED, device, batch)
+    task = _task(settings, train, device)
     encode = ENCODERS[settings.encoder](task, weights)
     scores, tables = [], []
     graphs = from_arrays(test, "test")
@@ -58,8 +58,7 @@ def evaluate(
         scores += GEOMETRY[settings.encoder](task, weights, graphs)
     plain, changed = map(torch.from_numpy, (encode(graphs), encode(without_edges(graphs, "test"))))
     scores.append(Score("retrieval_at_1_dropped", retrieval_at_k(plain, changed, 1), len(graphs)))
-    stores = {key.split("/")[1] for key in test if key.startswith("task/")}
-    for store in sorted(stores):
+    for store in _probe_stores(test):
         graphs = from_arrays(test, f"probe/{store}")
         plain, changed = encode(graphs), encode(without_edges(graphs, store))
         for item in probes_of(test, store):
@@ -68,6 +67,29 @@ def evaluate(
             tables.append(table)
     predictions = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return Evaluation(scores + means(scores), predictions)
+
+
+def embeddings(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row per test or probe graph: id, the set it belongs to, name, and its embedding in columns dim_0, ..."""
+    encode = ENCODERS[settings.encoder](_task(settings, train, torch.device("cpu")), weights)
+    places = {"test": "test"} | {store: f"probe/{store}" for store in _probe_stores(test)}
+    rows = [encode(from_arrays(test, places[part])) for part in names["set"].unique()]
+    return with_dimensions(names.rename(columns={"sample": "id"}), np.concatenate(rows))
+
+
+def _task(settings: Settings, train: Mapping[str, np.ndarray], device: torch.device) -> Task:
+    batch = batch_graphs(settings, len(train["train.node_offsets"]) - 1)
+    return Task(settings, train["node_sizes"], train["edge_sizes"], VIEW_SEED, device, batch)
+
+
+def _probe_stores(test: Mapping[str, np.ndarray]) -> list[str]:
+    return sorted({key.split("/")[1] for key in test if key.startswith("task/")})
 
 
 def without_edges(graphs: FlatGraphs, store: str) -> FlatGraphs:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rematch import diagnostics
+from rematch.export import with_dimensions
 from rematch.scores import Evaluation, Score
 from rematch.studies.link_prediction.graph import Graph, propagate
 from rematch.studies.link_prediction.heuristics import HEURISTICS
@@ -36,13 +37,9 @@ def evaluate(
     graph = Graph.from_edges(train["edges"], int(train["num_nodes"][0]))
     if settings.model in HEURISTICS:
         return _evaluation(train, test, names, lambda pairs: HEURISTICS[settings.model](graph, pairs), False)
-    features = train["structure"] if settings.structural_features else None
-    model = LinkPredictor(settings, graph.n, 0 if features is None else features.shape[1])
-    model.load_state_dict(dict(weights))
-    model.to(device).eval()
     layers: list[Layer] = []
     with torch.no_grad():
-        h = model.encode(graph, None if features is None else torch.from_numpy(features).to(device), layers)
+        model, h = _encoded(settings, weights, graph, train, device, layers)
         result = _evaluation(train, test, names, lambda pairs: model.decode(h, pairs).cpu().numpy(), True)
         shape = diagnostics.collapse(h)
         outputs = [layer.output for layer in layers]
@@ -51,6 +48,38 @@ def evaluate(
         shape["dirichlet_energy"] = energies[-1]
     result.scores.extend(Score(name, value, graph.n) for name, value in shape.items())
     return result
+
+
+def embeddings(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row per node: id, name, and what the decoder compares in columns dim_0, dim_1, ..."""
+    if settings.model in HEURISTICS:
+        raise ValueError(f"model {settings.model}: expected embeddings, found scores of pairs only")
+    graph = Graph.from_edges(train["edges"], int(train["num_nodes"][0]))
+    with torch.no_grad():
+        _, h = _encoded(settings, weights, graph, train, torch.device("cpu"), [])
+    return with_dimensions(pd.DataFrame({"id": range(graph.n), "name": names["name"]}), h.float().numpy())
+
+
+def _encoded(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    graph: Graph,
+    train: Mapping[str, np.ndarray],
+    device: torch.device,
+    layers: list[Layer],
+) -> tuple[LinkPredictor, Tensor]:
+    """The saved model, and the embeddings `(num_nodes, width)` it gives; `layers` is filled with what each put out."""
+    features = train["structure"] if settings.structural_features else None
+    model = LinkPredictor(settings, graph.n, 0 if features is None else features.shape[1])
+    model.load_state_dict(dict(weights))
+    model.to(device).eval()
+    return model, model.encode(graph, None if features is None else torch.from_numpy(features).to(device), layers)
 
 
 def _evaluation(train, test, names: pd.DataFrame, score, logits: bool) -> Evaluation:

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rematch.export import with_dimensions
 from rematch.scores import Evaluation, Score
 from rematch.studies.taxonomy.holdout import leaf_parents, pair_classification
 from rematch.studies.taxonomy.measures import depth_correlations, distortion, separation
@@ -53,6 +54,18 @@ def evaluate(
         }
     )
     return Evaluation([score for score in scores if np.isfinite(score.value)], predictions)
+
+
+def embeddings(
+    settings: Settings,
+    weights: Mapping[str, Tensor],
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    names: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row per node: id, name, depth in steps from the root, and its point in columns dim_0, dim_1, ..."""
+    nodes = pd.DataFrame({"id": names["node"], "name": names["name"], "depth": train["depth"]})
+    return with_dimensions(nodes, weights["embedding"].cpu().numpy())
 
 
 def _ranking_scores(ranks: Ranks) -> list[Score]:

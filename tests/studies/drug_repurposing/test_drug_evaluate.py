@@ -129,10 +129,11 @@ def test_trees_and_clusters_find_what_is_there():
 
 def test_embeddings_leave_with_ids_and_names(data):
     nodes = int(data.train["type_ptr"][-1])
-    table = embeddings(settings(), {"embeddings": torch.arange(2.0 * nodes).view(nodes, 2)}, data.train, data.names)
+    weights = {"embeddings": torch.arange(2.0 * nodes).view(nodes, 2)}
+    table = embeddings(settings(), weights, data.train, data.test, data.names)
     assert list(table.columns) == ["id", "name", "type", "dim_0", "dim_1"] and table.dim_1.iloc[-1] == 2 * nodes - 1
     with pytest.raises(ValueError, match=r"model degree: expected embeddings, found scores of pairs only"):
-        embeddings(settings(model="degree"), {"scores": torch.zeros(2, 2)}, data.train, data.names)
+        embeddings(settings(model="degree"), {"scores": torch.zeros(2, 2)}, data.train, data.test, data.names)
 
 
 def tiny(tmp_path):

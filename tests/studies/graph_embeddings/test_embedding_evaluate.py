@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from rematch.studies.graph_embeddings.evaluate import evaluate
+from rematch.studies.graph_embeddings.evaluate import embeddings, evaluate
 from rematch.studies.graph_embeddings.features import circular_fingerprint, counts, without_edges
 from rematch.studies.graph_embeddings.probes import RIDGE_PENALTIES, fold_auc, probe, r2
 from rematch.studies.graph_embeddings.svm import choose_cost, fold_accuracy, squared_distances
@@ -166,3 +166,16 @@ def test_dropping_edges_keeps_nodes_and_edge_rows():
         pairs = [set(map(tuple, np.column_stack([i.edges, i.edge_codes]).tolist())) for i in (one, other)]
         assert pairs[1] <= pairs[0]
     assert without_edges(graphs, 0.0, np.random.default_rng(0)).edges.shape == graphs.edges.shape
+
+
+def test_embeddings_of_test_and_probe_graphs_leave_with_names():
+    item = settings()
+    weights = learner(item, arrays(), 1, CPU).weights()
+    counts_of = {"test": 20, "sets": 45}
+    names = pd.DataFrame([(f"{part}:{i}", part, f"graph {i}") for part, n in counts_of.items() for i in range(n)])
+    names.columns = ["sample", "set", "name"]
+    table = embeddings(item, weights, arrays(), test_data(), names)
+    assert list(table.columns[:4]) == ["id", "set", "name", "dim_0"] and len(table) == 65
+    assert table.shape[1] == 3 + item.embedding_width
+    backwards = embeddings(item, weights, arrays(), test_data(), names.iloc[::-1])
+    np.testing.assert_array_equal(backwards.dim_0[:45], table.dim_0[20:])  # sets are found by name, not by place

@@ -9,7 +9,7 @@ import torch
 from rematch.engine import fit
 from rematch.settings import resolve
 from rematch.studies.link_prediction.data import prepare
-from rematch.studies.link_prediction.evaluate import evaluate
+from rematch.studies.link_prediction.evaluate import embeddings, evaluate
 from rematch.studies.link_prediction.generate import generate
 from rematch.studies.link_prediction.graph import Graph
 from rematch.studies.link_prediction.model import GraphNorm, LinkPredictor
@@ -317,3 +317,16 @@ def test_masked_targets_among_all_pairs_are_the_dropped_edges(prepared):
 def test_too_narrow_for_the_features():
     with pytest.raises(ValueError, match="hidden: expected more than the 6 structural features, found 4"):
         LinkPredictor(variant(hidden=4), 10, 6)
+
+
+def test_exported_embeddings_give_the_scores(prepared):
+    item = variant(epochs=2)
+    weights = learner(item, prepared.train, 1, CPU).weights()
+    table = embeddings(item, weights, prepared.train, prepared.test, prepared.names)
+    assert list(table.columns[:2]) == ["id", "name"] and len(table) == int(prepared.train["num_nodes"][0])
+    h = table.filter(like="dim_").to_numpy()
+    found = evaluate(item, weights, prepared.train, prepared.test, prepared.names, CPU).predictions
+    first, second = prepared.test["test_pos"].T
+    np.testing.assert_allclose((h[first] * h[second]).sum(axis=1), found["score"], rtol=1e-4)
+    with pytest.raises(ValueError, match="model adamic-adar: expected embeddings, found scores of pairs only"):
+        embeddings(variant(model="adamic-adar", epochs=1), {}, prepared.train, prepared.test, prepared.names)

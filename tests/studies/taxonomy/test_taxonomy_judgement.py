@@ -10,7 +10,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from small_hierarchies import DIAMOND, TREE, prepared, random_tree, settings
 
-from rematch.studies.taxonomy.evaluate import evaluate
+from rematch.studies.taxonomy.evaluate import embeddings, evaluate
 from rematch.studies.taxonomy.holdout import leaf_parents, pair_classification
 from rematch.studies.taxonomy.measures import depth_correlations, distances, distortion, separation
 from rematch.studies.taxonomy.ranking import rank_ancestors
@@ -173,3 +173,15 @@ def test_evaluate_names_every_score_and_pairs_by_sample(tmp_path, root):
     assert isinstance(found.predictions, pd.DataFrame) and found.predictions["sample"].is_unique
     mean = table[(table["name"] == "map") & (table["split"] == "test")]["value"].item()
     assert mean == pytest.approx(found.predictions["average_precision"].mean())
+
+
+def test_embeddings_leave_with_names_and_depths(tmp_path):
+    data = prepared(tmp_path, TREE)
+    count = len(data.train["depth"])
+    points = _table(count)
+    table = embeddings(settings(), {"embedding": torch.from_numpy(points)}, data.train, data.test, data.names)
+    assert list(table.columns) == ["id", "name", "depth", "dim_0", "dim_1", "dim_2"]
+    assert (
+        table.name.is_unique and (table.loc[table.depth == 0, "id"] == np.flatnonzero(data.train["depth"] == 0)).all()
+    )
+    np.testing.assert_array_equal(table.dim_2, points[:, 2])
