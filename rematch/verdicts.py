@@ -58,10 +58,17 @@ class Judged:
 
 
 def ledger(study: str, text: Mapping[str, Any], evidence: Evidence) -> pd.DataFrame:
-    """The claims ledger of a study, one row per claim, with `COLUMNS`; `expected` and `measured` are columns apart."""
+    """The claims ledger of a study, one row per claim, with `COLUMNS`; `expected` and `measured` are columns apart.
+
+    p values are corrected over all claims but one that asks the study's own question (`asks_the_question`): it was
+    named before anything was trained, its answer heads the page, and the two may not differ.
+    """
     claims = read_claims(text.get("claims", []), study)
     judged = [(claim, judge(test, evidence)) for claim in claims for test in claim.tests]
-    adjusted = holm([item.p if not item.verdict else np.nan for _, item in judged])
+    alone = [asks_the_question(item.test, text.get("primary"), evidence) for _, item in judged]
+    open_p = [np.nan if item.verdict else item.p for _, item in judged]
+    together = holm(np.where(alone, np.nan, open_p))
+    adjusted = np.where(alone, open_p, together)
     final: dict[str, list[Judged]] = {claim.id: [] for claim in claims}
     for (claim, item), p_holm in zip(judged, adjusted, strict=True):
         final[claim.id].append(conclude(replace(item, p_holm=float(p_holm)), evidence.metrics))
@@ -70,6 +77,20 @@ def ledger(study: str, text: Mapping[str, Any], evidence: Evidence) -> pd.DataFr
     steps = tiers.read_next_steps(text.get("next_steps", []), list(final), scales, study)
     rows = [_row(study, claim, final[claim.id], published.get(claim.id), steps) for claim in claims]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def asks_the_question(test: Test, primary: str | None, evidence: Evidence) -> bool:
+    """Whether the test is the page's first one: is the second version better than the first in the primary metric?"""
+    versions = evidence.of_kind("version")[:2]
+    return (
+        test.word is not None
+        and test.metric == primary
+        and test.relation == "difference"
+        and [test.against, test.arm] == versions
+        and not test.changes
+        and test.split == "test"
+        and test.device == test.against_device
+    )
 
 
 def judge(test: Test, evidence: Evidence) -> Judged:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rematch.claims import read_claims
+from rematch.comparison import comparison
 from rematch.evidence import Evidence
 from rematch.published import published_tiers, published_verdicts
 from rematch.tiers import read_published, read_tiers
@@ -300,6 +301,27 @@ def test_holm_is_taken_over_the_studys_claims():
     found = ledger("s", {"claims": many}, Evidence("s", table, ARMS, METRICS))
     assert set(found["verdict"]) == {"inconclusive"}
     assert found["p_holm"].iloc[0] == pytest.approx(10 * one.p)
+
+
+def test_the_studys_own_question_is_answered_as_the_comparison_answers_it():
+    wide = scores(v1=1.0, v2=1.0)
+    rising = np.linspace(-0.20, -0.01, 5)  # Student's p is about 0.03: decided alone, not among eleven
+    wide.loc[wide["arm"] == "v2", "value"] += rising
+    question = {"metric": "rmse", "arm": "v2", "against": "v1", "is": "worse"}
+    others = [{**question, "is": "better", "arm": "v2-minus-gelu"}, {**question, "against": "common"}]
+    claims = [
+        {"id": f"C9.{i}", "source": "S4-52", "says": "x", "test": test} for i, test in enumerate([question, *others])
+    ]
+    claims += [{**claims[1], "id": f"C9.{i}"} for i in range(3, 12)]
+    table = pd.concat([wide, scores(v2__minus__gelu=1.0, common=1.0)])
+    found = ledger("s", {"claims": claims, "primary": "rmse"}, Evidence("s", table, ARMS, METRICS))
+    compared = comparison("s", METRICS, ARMS, table, [("v1", "v2")], primary="rmse").iloc[0]
+    assert (compared.answer, compared.p) == ("better", found.iloc[0].p) and 0.005 < compared.p < 0.05
+    assert (found.iloc[0].verdict, found.iloc[0].p_holm) == ("refuted", compared.p_holm)
+    without = ledger("s", {"claims": claims}, Evidence("s", table, ARMS, METRICS))
+    assert without.iloc[0].verdict == "inconclusive"
+    tested = [row.p for row in found.iloc[1:].itertuples() if row.p == row.p]
+    assert found.iloc[1:].p_holm.min() == pytest.approx(min(1, len(tested) * min(tested)))
 
 
 def test_a_claim_of_parts_is_refuted_by_one_of_them():
