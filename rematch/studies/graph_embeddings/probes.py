@@ -21,7 +21,8 @@ def probe(
 
     Out: `(n,)` each for regression; `(n, classes)` probabilities each for classification. Columns are standardised by
     the training folds. The penalty is chosen within the training folds: by generalised cross-validation for ridge
-    regression, on every fifth row for logistic regression.
+    regression, on every fifth row for logistic regression. Regression never predicts beyond the training targets: one
+    molecule far larger than the others would decide R² alone.
     """
     values = values if kind == "regression" else np.searchsorted(np.unique(values), values)
     width = 1 if kind == "regression" else int(values.max()) + 1
@@ -64,7 +65,7 @@ def fold_auc(positive: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> flo
 
 def _fit_ridge(rows: np.ndarray, values: np.ndarray):
     model = RidgeCV(alphas=RIDGE_PENALTIES).fit(rows, values)
-    return lambda held, width: model.predict(held)[:, None]
+    return lambda held, width: model.predict(held).clip(values.min(), values.max())[:, None]
 
 
 def _fit_logistic(rows: np.ndarray, values: np.ndarray):

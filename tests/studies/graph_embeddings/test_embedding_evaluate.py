@@ -55,12 +55,21 @@ def test_ridge_probe_equals_a_pipeline_of_scikit_learn():
     values = rows @ [1, -2, 0, 0, 1] + generator.normal(size=60)
     ours, changed = probe(rows, rows + 1, values, folds, "regression")
     for fold in range(4):
-        model = make_pipeline(StandardScaler(), RidgeCV(alphas=RIDGE_PENALTIES)).fit(
-            rows[folds != fold], values[folds != fold]
-        )
-        np.testing.assert_allclose(ours[folds == fold], model.predict(rows[folds == fold]))
-        np.testing.assert_allclose(changed[folds == fold], model.predict(rows[folds == fold] + 1))
+        train, held = folds != fold, folds == fold
+        model = make_pipeline(StandardScaler(), RidgeCV(alphas=RIDGE_PENALTIES)).fit(rows[train], values[train])
+        span = values[train].min(), values[train].max()
+        np.testing.assert_allclose(ours[held], model.predict(rows[held]).clip(*span))
+        np.testing.assert_allclose(changed[held], model.predict(rows[held] + 1).clip(*span))
     assert r2(values, ours) > 0.7 and r2(values, np.full(60, values.mean())) == 0
+
+
+def test_one_giant_does_not_decide_the_ridge_probe():
+    generator = np.random.default_rng(3)
+    rows, folds = generator.normal(size=(60, 2)), np.arange(60) % 4
+    values = rows[:, 0] + 0.1 * generator.normal(size=60)
+    rows[7] = 500.0  # as large as its target is not
+    predicted, _ = probe(rows, rows, values, folds, "regression")
+    assert predicted[7] <= values.max() and r2(values, predicted) > 0
 
 
 def test_logistic_probe_finds_classes_and_no_more_than_chance_in_noise():
