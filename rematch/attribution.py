@@ -116,7 +116,7 @@ def _shares(values, changes: Sequence[str], about, budget: int, seed: int, note:
         if all(subset in values for order in drawn for subset in prefixes(order)):
             sampled = sampled_shapley(values.__getitem__, drawn)
             tested = {change: order_interval(parts) for change, parts in sampled.items()}
-            remark = f"{len(drawn)} of all orders, in antithetic pairs"
+            remark = f"{len(drawn)} orders drawn, in antithetic pairs"
             rows += _rows("shapley", tested, total, about, "; ".join(filter(None, (note, remark))))
     return rows
 
