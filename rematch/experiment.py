@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,6 +117,7 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
     entries = {
         str(name): _entry(str(name), item, config, budget, datasets, base) for name, item in config["studies"].items()
     }
+    entries = _told_apart(entries)
     mirror = config.get("mirror")
     limit, pause = (_seconds(config, key) for key in ("max_seconds", "save_seconds"))
     states = config.get("states", "remove")
@@ -125,6 +127,16 @@ def load_experiment(config: Mapping[str, Any], base: Path) -> Experiment:
     hang = _seconds(config, "hang_seconds") or HANG_SECONDS
     compared = read_plan(config.get("device_comparison", {}))
     return Experiment(entries, datasets, budget, folder, limit, pause, states, hang, compared)
+
+
+def _told_apart(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The entries; those that share a title (one study on several data sets) with their own name behind it."""
+    times = Counter(entry.study.text["title"] for entry in entries.values())
+    return {
+        name: replace(entry, study=entry.study.titled(f"{title} ({name})")) if times[title] > 1 else entry
+        for name, entry in entries.items()
+        for title in [entry.study.text["title"]]
+    }
 
 
 def _entry(

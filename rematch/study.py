@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ class Study:
     named: Mapping[str, Named]
     budgets: Mapping[str, Mapping[str, Any]]
     text: Mapping[str, Any]
+
+    def titled(self, title: str) -> Study:
+        """The same study under another title."""
+        return replace(self, text={**self.text, "title": title})
 
     def lineage(self, version: str) -> list[Version]:
         """The chain from v1 to `version`."""

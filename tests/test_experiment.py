@@ -78,6 +78,18 @@ def test_a_study_may_stand_twice_under_two_labels():
     assert set(load(studies={"antibody_affinity": entry, "again": entry}).entries) == {"antibody_affinity", "again"}
 
 
+def test_two_entries_of_one_study_are_told_apart_by_title():
+    generated = {"study": "antibody_affinity", "dataset": "antibody_generated"}
+    alone = load(studies={"mine": generated}).entries["mine"]
+    both = load(studies={"mine": generated, "yours": generated}).entries
+    title = alone.study.text["title"]
+    assert {name: entry.study.text["title"] for name, entry in both.items()} == {
+        "mine": f"{title} (mine)",
+        "yours": f"{title} (yours)",
+    }
+    assert both["mine"].study.text["metrics"] == alone.study.text["metrics"]
+
+
 def test_the_mirror_is_relative_to_the_project():
     assert load(mirror="config").mirror == str(ROOT / "config") and load(mirror=None).mirror is None
 
