@@ -60,12 +60,18 @@ def write_samples(study: str, pairs: Sequence[tuple[int, str, str]], output: str
 
 
 def write_claims(
-    study: str, text: Mapping[str, Any], arms: Arms, scores: str, benchmarks: str, outputs: Sequence[str]
+    study: str,
+    primary: str,
+    text: Mapping[str, Any],
+    arms: Arms,
+    scores: str,
+    benchmarks: str,
+    outputs: Sequence[str],
 ) -> None:
     """Writes the ledger of claims, the tiers reached, and what the claims say against each other."""
     found = pd.read_csv(benchmarks)
     evidence = Evidence(study, _scores(scores), arms, {**RUN_METRICS, **text["metrics"]}, found)
-    write_text(outputs[0], ledger(study, text, evidence).to_csv(index=False))
+    write_text(outputs[0], ledger(study, text, evidence, primary).to_csv(index=False))
     write_text(outputs[1], tier_table(study, text, evidence).to_csv(index=False))
     write_text(outputs[2], pd.DataFrame(lint(text, study), columns=Finding._fields).to_csv(index=False))
 

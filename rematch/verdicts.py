@@ -57,15 +57,16 @@ class Judged:
     reason: str = ""
 
 
-def ledger(study: str, text: Mapping[str, Any], evidence: Evidence) -> pd.DataFrame:
+def ledger(study: str, text: Mapping[str, Any], evidence: Evidence, primary: str | None = None) -> pd.DataFrame:
     """The claims ledger of a study, one row per claim, with `COLUMNS`; `expected` and `measured` are columns apart.
 
-    p values are corrected over all claims but one that asks the study's own question (`asks_the_question`): it was
-    named before anything was trained, its answer heads the page, and the two may not differ.
+    `primary`: the study's primary metric. p values are corrected over all claims but one that asks the study's own
+    question (`asks_the_question`): it was named before anything was trained, its answer heads the page, and the two may
+    not differ.
     """
     claims = read_claims(text.get("claims", []), study)
     judged = [(claim, judge(test, evidence)) for claim in claims for test in claim.tests]
-    alone = [asks_the_question(item.test, text.get("primary"), evidence) for _, item in judged]
+    alone = [asks_the_question(item.test, primary, evidence) for _, item in judged]
     open_p = [np.nan if item.verdict else item.p for _, item in judged]
     together = holm(np.where(alone, np.nan, open_p))
     adjusted = np.where(alone, open_p, together)

@@ -17,6 +17,7 @@ rule claims:
     conda:
         "../envs/report.yaml"
     params:
+        primary=primary_metric,
         text=ledger_text,
         arms=arms_of_study,
     script:

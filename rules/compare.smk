@@ -45,7 +45,7 @@ rule compare:
     conda:
         "../envs/report.yaml"
     params:
-        primary=lambda wildcards: entry(wildcards).study.text["primary"],
+        primary=primary_metric,
         metrics=lambda wildcards: dict(entry(wildcards).study.text["metrics"]),
         arms=arms_of_study,
     script:

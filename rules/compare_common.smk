@@ -54,6 +54,10 @@ def sample_pairs(wildcards):
     return pairs if len(arms) == 2 else []
 
 
+def primary_metric(wildcards):
+    return entry(wildcards).study.text["primary"]
+
+
 def ledger_text(wildcards):
     """What verdicts depend on; a `why` is none of it."""
     text = entry(wildcards).study.text

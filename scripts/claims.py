@@ -6,6 +6,7 @@ from rematch.jobs import job
 with job(snakemake.log[0]):
     write_claims(
         snakemake.wildcards.study,
+        snakemake.params.primary,
         snakemake.params.text,
         snakemake.params.arms,
         snakemake.input.scores,

@@ -96,14 +96,27 @@ def test_a_claim_gets_its_verdict(folder):
     claim = {"id": "T.1", "source": "S4-52", "says": "The error falls below 1.2.", "expected": [0.8, 1.2]}
     text = {"metrics": METRICS, "claims": [claim | {"test": {"metric": "rmse", "arm": "v2", "at_most": 1.2}}]}
     outputs = [folder / f"{name}.csv" for name in ("claims", "tiers", "lint")]
-    write_claims("toy", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    write_claims("toy", "rmse", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
     assert pd.read_csv(outputs[0])["verdict"].tolist() == ["supported"]
     assert all(path.exists() for path in outputs)
 
 
+def test_the_studys_question_is_corrected_with_no_other_claim(folder):
+    question = {"metric": "rmse", "arm": "v2", "against": "v1", "is": "better"}
+    tests = [question, {"metric": "rmse", "arm": "v2", "at_most": 1.2}, {"metric": "rmse", "arm": "v1", "at_most": 3.0}]
+    claims = [{"id": f"T.{i}", "source": "S4-52", "says": "x", "test": test} for i, test in enumerate(tests)]
+    outputs = [folder / f"{name}.csv" for name in ("claims", "tiers", "lint")]
+    inputs = [str(folder / f"{name}.csv") for name in ("scores", "benchmarks")]
+    write_claims("toy", "rmse", {"metrics": METRICS, "claims": claims}, ARMS, *inputs, outputs)
+    found = pd.read_csv(outputs[0])
+    assert found.p_holm[0] == found.p[0] and (found.p_holm[1:] > found.p[1:]).any()
+
+
 def test_a_study_without_claims_and_facts_leaves_tables_that_can_be_joined(folder, tmp_path):
     outputs = [str(folder / f"{name}.csv") for name in ("claims", "tiers", "lint")]
-    write_claims("toy", {"metrics": METRICS}, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    write_claims(
+        "toy", "rmse", {"metrics": METRICS}, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs
+    )
     join_tables(outputs, [str(tmp_path / f"all/{name}.csv") for name in ("claims", "tiers", "lint")])
     assert (tmp_path / "all/lint.csv").read_text() == "study,check,source,result,finding\n"
 
@@ -127,6 +140,6 @@ def test_a_claim_about_a_failed_arm_is_inconclusive(folder):
     claim = {"id": "T.1", "source": "S4-52", "says": "The error falls below 1.2.", "expected": [0.8, 1.2]}
     text = {"metrics": METRICS, "claims": [claim | {"test": {"metric": "rmse", "arm": "v2", "at_most": 1.2}}]}
     outputs = [folder / f"{name}.csv" for name in ("claims", "tiers", "lint")]
-    write_claims("toy", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
+    write_claims("toy", "rmse", text, ARMS, str(folder / "scores.csv"), str(folder / "benchmarks.csv"), outputs)
     row = pd.read_csv(outputs[0]).iloc[0]
     assert row["verdict"] == "inconclusive" and "loss is inf" in row["reason"]

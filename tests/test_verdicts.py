@@ -314,7 +314,7 @@ def test_the_studys_own_question_is_answered_as_the_comparison_answers_it():
     ]
     claims += [{**claims[1], "id": f"C9.{i}"} for i in range(3, 12)]
     table = pd.concat([wide, scores(v2__minus__gelu=1.0, common=1.0)])
-    found = ledger("s", {"claims": claims, "primary": "rmse"}, Evidence("s", table, ARMS, METRICS))
+    found = ledger("s", {"claims": claims}, Evidence("s", table, ARMS, METRICS), "rmse")
     compared = comparison("s", METRICS, ARMS, table, [("v1", "v2")], primary="rmse").iloc[0]
     assert (compared.answer, compared.p) == ("better", found.iloc[0].p) and 0.005 < compared.p < 0.05
     assert (found.iloc[0].verdict, found.iloc[0].p_holm) == ("refuted", compared.p_holm)
