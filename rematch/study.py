@@ -249,7 +249,10 @@ def _check_metrics(text: Mapping[str, Any], cls: type, file: str) -> None:
 
 def _check_gaps(text: Mapping[str, Any], arms: set[str], file: str) -> None:
     """A gap shows two arms side by side that are not to be compared, such as the same recipe under two splits."""
-    for i, item in enumerate(text.get("gaps", [])):
+    gaps = text.get("gaps", [])
+    if not isinstance(gaps, list):
+        raise ValueError(f"{file}: gaps: expected a list, found {gaps!r:.60}")
+    for i, item in enumerate(gaps):
         where = f"{file}: gaps: {i + 1}"
         item = _mapping(item, where, allowed=("name", "arms", "metric", "why", "source"))
         _sentence(item, where)

@@ -98,6 +98,8 @@ REFUSED = [
     (("question",), ..., "section 'question' is missing"),
     (("settings",), "antibodies", r"no study package rematch/studies/antibodies with a settings\.py"),
     (("settings",), "../x", "no study package"),
+    (("gaps",), None, "gaps: expected a list, found None"),
+    (("gaps",), {"name": "x"}, "gaps: expected a list, found {'name': 'x'}"),
 ]
 
 
