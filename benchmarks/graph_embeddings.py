@@ -288,7 +288,7 @@ def main() -> None:
     smiles = options.smiles.read_text().split() if options.smiles else None
     results = training_speed(5 if options.quick else 9)
     results |= preparation_speed(5, 1000 if options.quick else 5000, smiles)
-    results |= {} if options.quick else quality(24)
+    results |= {} if options.quick else quality(16)
     print()
     report("graph_embeddings", results, options.record)
 
