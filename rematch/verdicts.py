@@ -123,7 +123,8 @@ def conclude(item: Judged, metrics: Mapping[str, Any]) -> Judged:
     verdict = _word_verdict(item, metrics) if item.test.word else _bound_verdict(item)
     reason = item.measured.note
     if verdict == "inconclusive":
-        reason = f"the interval does not decide (corrected p {item.p_holm:.2g})"
+        kind = "corrected p" if item.p_holm > item.p else "p"
+        reason = f"the interval does not decide ({kind} {item.p_holm:.2g})"
     return replace(item, verdict=verdict, reason=reason)
 
 

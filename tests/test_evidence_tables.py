@@ -1,5 +1,6 @@
 """From collected tables to evidence tables, on a study small enough to check by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -102,6 +103,9 @@ def test_a_claim_gets_its_verdict(folder):
 
 
 def test_the_studys_question_is_corrected_with_no_other_claim(folder):
+    noisy = pd.read_csv(folder / "scores.csv")
+    noisy.loc[noisy["arm"] == "v2", "value"] += np.linspace(-4, 5, (noisy["arm"] == "v2").sum())
+    noisy.to_csv(folder / "scores.csv", index=False)
     question = {"metric": "rmse", "arm": "v2", "against": "v1", "is": "better"}
     tests = [question, {"metric": "rmse", "arm": "v2", "at_most": 1.2}, {"metric": "rmse", "arm": "v1", "at_most": 3.0}]
     claims = [{"id": f"T.{i}", "source": "S4-52", "says": "x", "test": test} for i, test in enumerate(tests)]
@@ -110,6 +114,7 @@ def test_the_studys_question_is_corrected_with_no_other_claim(folder):
     write_claims("toy", "rmse", {"metrics": METRICS, "claims": claims}, ARMS, *inputs, outputs)
     found = pd.read_csv(outputs[0])
     assert found.p_holm[0] == found.p[0] and (found.p_holm[1:] > found.p[1:]).any()
+    assert found.reason[0] == f"the interval does not decide (p {found.p[0]:.2g})"  # not called corrected
 
 
 def test_a_study_without_claims_and_facts_leaves_tables_that_can_be_joined(folder, tmp_path):

@@ -301,6 +301,7 @@ def test_holm_is_taken_over_the_studys_claims():
     found = ledger("s", {"claims": many}, Evidence("s", table, ARMS, METRICS))
     assert set(found["verdict"]) == {"inconclusive"}
     assert found["p_holm"].iloc[0] == pytest.approx(10 * one.p)
+    assert set(found["reason"]) == {f"the interval does not decide (corrected p {10 * one.p:.2g})"}
 
 
 def test_the_studys_own_question_is_answered_as_the_comparison_answers_it():
